@@ -1,0 +1,62 @@
+"""The exceptions of the harness, all of them a user can meet.
+
+    HarnessError                 anything that is the user's to mend; printed without a traceback
+    ├── UsageError               a name, flag or value that cannot be (exit 2)
+    │   ├── SpecError            an experiment file: file, key and the nearest known name
+    │   └── TrainerError         a trainer that is not there, or breaks its contract
+    ├── StoreError               a store that is missing, empty, damaged or full (exit 4)
+    └── IncompleteError          runs asked for that could not be had (exit 5)
+
+Every message says what was wrong, the value found, what is allowed and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["HarnessError", "IncompleteError", "SpecError", "StoreError", "TrainerError", "UsageError", "nearest"]
+
+
+class HarnessError(Exception):
+    """A mistake that its reader can mend."""
+
+    exit_code = 2
+
+
+class UsageError(HarnessError):
+    """A name, flag or value that cannot be."""
+
+    exit_code = 2
+
+
+class SpecError(UsageError):
+    """An experiment file that cannot be read as one."""
+
+
+class TrainerError(UsageError):
+    """A trainer that is not there, or that breaks its contract."""
+
+
+class StoreError(HarnessError):
+    """A store that is missing, empty, damaged or full."""
+
+    exit_code = 4
+
+
+class IncompleteError(HarnessError):
+    """Runs that were asked for and could not be had."""
+
+    exit_code = 5
+
+
+def nearest(found: str, allowed: Iterable[str], *, most: int = 12) -> str:
+    """A sentence that names the nearest of `allowed`, or lists them when nothing is near."""
+    names = sorted(allowed)
+    close = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    if not names:
+        return "There is nothing to choose from yet."
+    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return f"Allowed: {shown}."

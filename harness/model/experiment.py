@@ -1,0 +1,85 @@
+"""An experiment: a question, its arms and what was promised before the first run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Claim = Literal["faster", "accurate", "equivalent", "no-regression"]
+Stage = Literal["screen", "confirm", "final"]
+Role = Literal["control", "candidate"]
+
+CLAIMS: tuple[Claim, ...] = ("faster", "accurate", "equivalent", "no-regression")
+STAGES: tuple[Stage, ...] = ("screen", "confirm", "final")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration of one trainer; `config` is flat, with dotted keys, and complete."""
+
+    name: str
+    role: Role
+    trainer: str
+    config: dict[str, Any]
+    config_hash: str
+    git: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        base: dict[str, Any] = {
+            "name": self.name,
+            "role": self.role,
+            "trainer": self.trainer,
+            "config": self.config,
+            "config_hash": self.config_hash,
+        }
+        return base | ({"git": self.git} if self.git else {})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A resolved experiment: nothing in it is left to a default that is read later."""
+
+    name: str
+    arms: tuple[Arm, ...]
+    question: str = ""
+    claim: Claim | None = None
+    target: float | None = None
+    margin_pp: float | None = None
+    max_slowdown: float | None = None
+    alpha: float = 0.05
+    seeds: int = 25
+    stage: Stage = "confirm"
+    seed_root: int = 0
+    invocations: int | None = None
+    timeout_s: float | None = None
+    preset: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def control(self) -> Arm | None:
+        return next((arm for arm in self.arms if arm.role == "control"), None)
+
+    @property
+    def candidates(self) -> tuple[Arm, ...]:
+        return tuple(arm for arm in self.arms if arm.role == "candidate")
+
+    def arm(self, name: str) -> Arm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "question": self.question,
+            "claim": self.claim,
+            "target": self.target,
+            "margin_pp": self.margin_pp,
+            "max_slowdown": self.max_slowdown,
+            "alpha": self.alpha,
+            "seeds": self.seeds,
+            "stage": self.stage,
+            "seed_root": self.seed_root,
+            "invocations": self.invocations,
+            "timeout_s": self.timeout_s,
+            "preset": self.preset,
+            "arms": [arm.as_dict() for arm in self.arms],
+        }
