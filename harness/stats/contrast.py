@@ -7,18 +7,19 @@ intervals, one-sided bounds and p-values are computed in one place.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import special
 
-from harness.model.estimate import Estimate
+from harness.model.estimate import Estimate, finite
 
 
 @dataclass(frozen=True)
 class Contrast:
     """`value` with standard error `se` on `df` degrees of freedom (math.inf: normal); `sd` of one observation.
 
-    Where `reason` is set, no spread can be estimated and every bound and p is None.
+    Where `reason` is set, no spread can be estimated and every bound and p is None; `value` is NaN where there
+    were no observations at all.
     """
 
     value: float
@@ -66,7 +67,20 @@ class Contrast:
     def estimate(self, confidence: float = 0.95) -> Estimate:
         """The two-sided interval as people read it."""
         tail = (1 - confidence) / 2
-        return Estimate(self.value, self.lower(tail), self.upper(tail), self.sd, self.method, self.reason)
+        value = finite(self.value)
+        return Estimate(value, self.lower(tail), self.upper(tail), self.sd, self.method, self.reason)
+
+    def negated(self) -> Contrast:
+        """The same comparison seen from the other arm."""
+        return replace(self, value=-self.value)
+
+    def scaled(self, factor: float) -> Contrast:
+        """The same contrast in another unit (`factor` > 0)."""
+
+        def times(x: float | None) -> float | None:
+            return None if x is None else x * factor
+
+        return replace(self, value=self.value * factor, se=times(self.se), sd=times(self.sd))
 
     def _tail(self, distance: float) -> float | None:
         if not self.usable or self.se is None or self.df is None:
