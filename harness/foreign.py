@@ -1,0 +1,180 @@
+"""Somebody's own function or program as a trainer: nothing in it needs to know of the harness."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.plugins import FUNCTION_CLOCK, PROCESS_CLOCK
+from harness.processes import TAIL_BYTES, die_with_parent
+from harness.trainer import Clock, Metric, Outcome
+
+KNOWN = ("correct", "total", "accuracy", "loss", "steps", "epochs")
+SHAPE = "an accuracy in [0, 1], a pair (correct, total), or a dict with 'accuracy' or 'correct' and 'total'"
+
+
+def outcome_from(result: Any) -> Outcome:
+    """What a function returned, or a program printed, as an Outcome. Raises ValueError that says what is allowed."""
+    if isinstance(result, Outcome):
+        return result
+    if isinstance(result, bool) or result is None:
+        raise ValueError(f"the result is {result!r}; allowed is {SHAPE}")
+    if isinstance(result, Mapping):
+        return _from_mapping(result)
+    if isinstance(result, Sequence) and not isinstance(result, str) and len(result) == 2:
+        return _from_mapping({"correct": result[0], "total": result[1]})
+    return _from_mapping({"accuracy": result})
+
+
+def _from_mapping(result: Mapping[str, Any]) -> Outcome:
+    if "accuracy" not in result and not {"correct", "total"} <= result.keys():
+        found = ", ".join(map(str, result)) or "nothing"
+        raise ValueError(f"the result has {found}; allowed is {SHAPE}")
+    values = {key: _number(key, result[key]) for key in KNOWN if result.get(key) is not None}
+    metrics = tuple(
+        Metric(str(k), float(v)) for k, v in result.items() if k not in KNOWN and isinstance(v, int | float)
+    )
+    whole = {k: int(values[k]) for k in ("correct", "total", "steps") if k in values}
+    rest = {k: values[k] for k in ("accuracy", "loss", "epochs") if k in values}
+    return Outcome(**whole, **rest, metrics=metrics)  # type: ignore[arg-type]
+
+
+def _number(key: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as problem:
+        raise ValueError(f"{key} is {value!r}, which is not a number; allowed is {SHAPE}") from problem
+    if key in ("correct", "total", "steps") and (not math.isfinite(number) or number != int(number)):
+        raise ValueError(f"{key} is {value!r}; it must be a whole number")
+    return number
+
+
+@dataclass(frozen=True)
+class FunctionTrainer:
+    """A function `train(seed, **config)` of a user's file."""
+
+    path: Path
+    function: Callable[..., Any]
+    clock: str = FUNCTION_CLOCK
+    Config: type[Any] = dict
+    libraries: Sequence[str] = ()
+    own_process: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.path.name}:{self.function.__name__}"
+
+    @property
+    def sources(self) -> Sequence[Path]:
+        return (self.path,)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {}
+
+    def prepare(self, config: Mapping[str, Any]) -> None:
+        return None
+
+    def train(self, config: Mapping[str, Any], *, seed: int, clock: Clock) -> Any:
+        with clock.running():
+            return self.function(seed=seed, **config)
+
+    def evaluate(self, trained: Any, config: Mapping[str, Any], *, clock: Clock) -> Outcome:
+        return outcome_from(trained)
+
+
+@dataclass(frozen=True)
+class CommandTrainer:
+    """Any program: `{seed}` and `{key}` in its arguments are filled in, its last line of output is read as JSON.
+
+    `argv` None: it comes from the configuration key `argv`.
+    """
+
+    name: str = "command"
+    argv: tuple[str, ...] | None = None
+    sources: Sequence[Path] = ()
+    clock: str = PROCESS_CLOCK
+    Config: type[Any] = dict
+    libraries: Sequence[str] = ()
+    own_process: bool = True
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {}
+
+    def prepare(self, config: Mapping[str, Any]) -> None:
+        return None
+
+    def train(self, config: Mapping[str, Any], *, seed: int, clock: Clock) -> str:
+        argv = self._filled(config, seed)
+        environ = os.environ | {"SEED": str(seed), "HARNESS_SEED": str(seed)}
+        cwd = config.get("cwd") or None
+        try:
+            with clock.running():
+                child = subprocess.Popen(
+                    argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environ, cwd=cwd, preexec_fn=die_with_parent
+                )
+                with child:
+                    last = _drain(child)
+        except FileNotFoundError as problem:
+            raise RuntimeError(f"there is no program or folder {problem.filename!r}; check 'argv' and 'cwd'") from problem
+        if child.returncode != 0:
+            raise RuntimeError(f"{shlex.join(argv)} ended with exit status {child.returncode}; it printed last: {last}")
+        return last
+
+    def evaluate(self, trained: str, config: Mapping[str, Any], *, clock: Clock) -> Outcome:
+        try:
+            return outcome_from(json.loads(trained))
+        except json.JSONDecodeError as problem:
+            raise ValueError(
+                f"the last line of output is {trained[:120]!r}, which is not JSON; "
+                'print a last line such as {"correct": 9402, "total": 10000}'
+            ) from problem
+
+    def _filled(self, config: Mapping[str, Any], seed: int) -> list[str]:
+        settings = {k: v for k, v in config.items() if k not in ("argv", "cwd")}
+        values = {key: _text(value) for key, value in settings.items()} | {"seed": str(seed)}
+        if self.argv is not None:
+            extra = [part for key, value in settings.items() for part in (f"--{key}", _text(value))]
+            return [_fill(part, values) for part in self.argv] + extra
+        given = config.get("argv")
+        words = shlex.split(given) if isinstance(given, str) else [str(word) for word in given or ()]
+        if not words:
+            raise ValueError("the key 'argv' is missing: it is the program with its arguments, e.g. "
+                             '["python", "train.py", "--seed", "{seed}"]')
+        return [_fill(word, values) for word in words]
+
+
+def _fill(word: str, values: Mapping[str, str]) -> str:
+    """Replace `{key}` for the known keys only: braces of a program's own stay as they are."""
+    for key, value in values.items():
+        word = word.replace("{" + key + "}", value)
+    return word
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, bool | list) else str(value)
+
+
+def _drain(child: subprocess.Popen[bytes]) -> str:
+    """The last line that is not blank; of the rest at most the last 64 KiB are held at any time."""
+    tail = b""
+    assert child.stdout is not None
+    while chunk := child.stdout.read1(TAIL_BYTES):  # type: ignore[attr-defined]
+        tail = (tail + chunk)[-TAIL_BYTES:]
+    lines = [line for line in tail.decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def script_command(path: Path) -> CommandTrainer:
+    """A script without a `train` function, run as a program; it gets `--seed N` where it speaks of that flag."""
+    seeded = ("--seed", "{seed}") if "--seed" in path.read_text(encoding="utf-8") else ()
+    return CommandTrainer(name=path.name, argv=(sys.executable, str(path), *seeded), sources=(path,))

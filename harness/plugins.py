@@ -1,0 +1,438 @@
+"""Finding a trainer and reading what it declares: by entry point, by path, or as somebody's own function or script.
+
+Nothing heavy is imported here: a function in a user's file is read from its syntax tree, and its file is
+executed only in the worker process that runs it.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+import shlex
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from harness.errors import TrainerError, nearest
+from harness.model.hashing import digest, digest_files
+from harness.trainer import Trainer
+
+GROUP = "harness.trainers"
+FUNCTION_CLOCK = "the whole call of the user's function"
+PROCESS_CLOCK = "the whole process, from its start to its end"
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One configuration key: its type, its default and what it changes."""
+
+    key: str
+    kind: Any
+    default: Any = dataclasses.MISSING
+    compute: bool = False
+    evaluation: bool = False
+    process: bool = False
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] | None = None
+    help: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is dataclasses.MISSING
+
+
+@dataclass(frozen=True)
+class TrainerInfo:
+    """What the harness knows of a trainer before it runs it.
+
+    `open_ended`: keys beyond the declared ones are accepted (a command, a function with **kwargs).
+    `declares_compute`: whether its compute-relevant keys are known; where not, `compute_hash` is unknown.
+    """
+
+    ref: str
+    name: str
+    clock: str
+    knobs: Mapping[str, Knob]
+    sources: tuple[Path, ...]
+    libraries: tuple[str, ...] | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+    own_process: bool = False
+    open_ended: bool = False
+    declares_compute: bool = True
+    config_class: type[Any] | None = None
+
+    def code_hash(self, config: Mapping[str, Any]) -> str | None:
+        """Hash of the trainer's own source files, or of the files that a command names; None where there are none."""
+        sources = self.sources or _files_in(config.get("argv"))
+        return digest_files(sources) if sources else None
+
+    def defaults(self) -> dict[str, Any]:
+        return {key: knob.default for key, knob in self.knobs.items() if not knob.required}
+
+    def config_hash(self, config: Mapping[str, Any]) -> str:
+        return digest([self.name, dict(config)])
+
+    def compute_hash(self, config: Mapping[str, Any], code_hash: str | None, data_hash: str | None) -> str | None:
+        """Hash of everything that decides how much work is done and how; None where the trainer does not say."""
+        if not self.declares_compute:
+            return None
+        work = {key: config[key] for key, knob in self.knobs.items() if knob.compute and key in config}
+        return digest([self.name, code_hash, data_hash, work])
+
+    def training_hash(self, config: Mapping[str, Any]) -> str:
+        """Hash of all that acts before evaluation: arms that agree in it can share one trained network."""
+        trained = {k: v for k, v in config.items() if k not in self.knobs or not self.knobs[k].evaluation}
+        return digest([self.name, trained])
+
+    def process_key(self, config: Mapping[str, Any]) -> str:
+        settings = {key: config[key] for key, knob in self.knobs.items() if knob.process and key in config}
+        return digest([self.ref, [str(p) for p in self.sources], settings])
+
+
+def _files_in(argv: Any) -> tuple[Path, ...]:
+    words = shlex.split(argv) if isinstance(argv, str) else [str(word) for word in argv or ()]
+    return tuple(Path(word) for word in words[1:] if Path(word).is_file())
+
+
+# --- reading a trainer's configuration ----------------------------------------------------------------------
+
+
+def knobs_of(config_class: type[Any], prefix: str = "") -> dict[str, Knob]:
+    """The flat keys of a (nested) frozen dataclass."""
+    kinds = typing.get_type_hints(config_class)
+    out: dict[str, Knob] = {}
+    for entry in dataclasses.fields(config_class):
+        key, kind = prefix + entry.name, kinds[entry.name]
+        if dataclasses.is_dataclass(kind):
+            nested = knobs_of(typing.cast(type[Any], kind), key + ".")
+            own = _default_of(entry)
+            if dataclasses.is_dataclass(own):
+                given = _flatten_instance(own, key + ".")
+                nested = {k: dataclasses.replace(v, default=given[k]) for k, v in nested.items()}
+            out |= nested
+        else:
+            facts = {k: v for k, v in entry.metadata.items() if k in Knob.__dataclass_fields__}
+            out[key] = Knob(key=key, kind=kind, default=_default_of(entry), **facts)
+    return out
+
+
+def _default_of(entry: dataclasses.Field[Any]) -> Any:
+    if entry.default is not dataclasses.MISSING:
+        return entry.default
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
+    return dataclasses.MISSING
+
+
+def _flatten_instance(instance: Any, prefix: str) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for entry in dataclasses.fields(instance):
+        value = getattr(instance, entry.name)
+        if dataclasses.is_dataclass(value):
+            out |= _flatten_instance(value, prefix + entry.name + ".")
+        else:
+            out[prefix + entry.name] = value
+    return out
+
+
+def build_config(config_class: type[Any], flat: Mapping[str, Any]) -> Any:
+    """An instance of the (nested) dataclass from flat dotted keys."""
+    kinds = typing.get_type_hints(config_class)
+    given: dict[str, Any] = {}
+    for entry in dataclasses.fields(config_class):
+        kind = kinds[entry.name]
+        if dataclasses.is_dataclass(kind):
+            inner = {k[len(entry.name) + 1 :]: v for k, v in flat.items() if k.startswith(entry.name + ".")}
+            given[entry.name] = build_config(typing.cast(type[Any], kind), inner)
+        elif entry.name in flat:
+            value = flat[entry.name]
+            given[entry.name] = tuple(value) if isinstance(value, list) and _is_tuple(kind) else value
+    return config_class(**given)
+
+
+def _is_tuple(kind: Any) -> bool:
+    return kind is tuple or typing.get_origin(kind) is tuple
+
+
+def check_value(knob: Knob, value: Any) -> Any:
+    """`value` as the knob's type. Raises ValueError with the found value and what is allowed."""
+    kinds = [k for k in _alternatives(knob.kind) if k is not type(None)]
+    value = _fit(kinds, value)
+    if value is _MISFIT:
+        names = " or ".join(_kind_name(k) for k in kinds)
+        raise ValueError(f"must be {names}")
+    if knob.choices is not None and value not in knob.choices:
+        allowed = ", ".join(map(repr, knob.choices))
+        raise ValueError(f"is not one of the choices: {allowed}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = knob.low, knob.high
+        if not (float("-inf") < value < float("inf")):
+            raise ValueError("must be a finite number")
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise ValueError(f"is out of range: allowed is {_range_text(low, high)}")
+    return value
+
+
+def _range_text(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"at most {high}"
+    return f"at least {low}" if high is None else f"{low} to {high}"
+
+
+_MISFIT = object()
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    origin = typing.get_origin(kind)
+    return typing.get_args(kind) if origin is typing.Union or origin is types.UnionType else (kind,)
+
+
+def _kind_name(kind: Any) -> str:
+    names = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    return names.get(kind, "a list" if _is_list(kind) else getattr(kind, "__name__", str(kind)))
+
+
+def _is_list(kind: Any) -> bool:
+    return kind in (list, tuple) or typing.get_origin(kind) in (list, tuple)
+
+
+def _fit(kinds: list[Any], value: Any) -> Any:
+    for kind in kinds:
+        if kind is Any or (kind is bool and isinstance(value, bool)):
+            return value
+        if kind is int and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if (kind is str and isinstance(value, str)) or (_is_list(kind) and isinstance(value, list | tuple)):
+            return list(value) if _is_list(kind) else value
+        if typing.get_origin(kind) is typing.Literal and value in typing.get_args(kind):
+            return value
+    return _MISFIT
+
+
+# --- lookup -------------------------------------------------------------------------------------------------
+
+
+@cache
+def entry_points() -> dict[str, metadata.EntryPoint]:
+    """Installed trainers by name. Two plugins of one name are an error that shows both."""
+    found: dict[str, metadata.EntryPoint] = {}
+    for point in metadata.entry_points(group=GROUP):
+        known = found.setdefault(point.name, point)
+        if known.value != point.value:
+            raise TrainerError(
+                f"Two installed plugins are called {point.name!r}: {known.value} and {point.value}. "
+                "Uninstall one of them, or name the file of the one you mean."
+            )
+    return found
+
+
+def is_script(ref: str) -> bool:
+    """Whether a reference means a Python file (`train.py`, `dir/train.py:name`)."""
+    return split_ref(ref)[0].endswith(".py")
+
+
+def split_ref(ref: str) -> tuple[str, str | None]:
+    """`path.py:name` → (path.py, name); a name without path → (name, None)."""
+    head, colon, tail = ref.rpartition(":")
+    return (head, tail) if colon and head.endswith(".py") else (ref, None)
+
+
+def trainer_info(ref: str, folder: Path | None = None) -> TrainerInfo:
+    """What the trainer `ref` declares; paths are taken relative to `folder`. Raises TrainerError."""
+    if is_script(ref):
+        return _script_info(ref, folder or Path.cwd())
+    return _plugin_info(ref)
+
+
+def load_trainer(ref: str, folder: Path | None = None) -> Trainer:
+    """The trainer object itself; executes its module. For the worker process."""
+    if not is_script(ref):
+        return _load_entry_point(ref)
+    path, name = _script_path(ref, folder or Path.cwd())
+    kind, found = _what_is_in(path, name)
+    if kind == "command":
+        from harness.foreign import script_command
+
+        return script_command(path)
+    module = import_file(path)
+    if kind == "trainer":
+        return _checked(getattr(module, found), ref)
+    from harness.foreign import FunctionTrainer
+
+    return FunctionTrainer(path=path, function=getattr(module, found))
+
+
+@cache
+def _plugin_info(name: str) -> TrainerInfo:
+    return _info_of(_load_entry_point(name), name)
+
+
+def _info_of(trainer: Trainer, ref: str) -> TrainerInfo:
+    return TrainerInfo(
+        ref=ref,
+        name=trainer.name,
+        clock=trainer.clock,
+        knobs=knobs_of(trainer.Config),
+        sources=tuple(Path(p) for p in trainer.sources),
+        libraries=tuple(trainer.libraries),
+        environ=dict(trainer.environ),
+        own_process=trainer.own_process,
+        open_ended=bool(getattr(trainer, "open_ended", False)),
+        declares_compute=not getattr(trainer, "open_ended", False),
+        config_class=trainer.Config,
+    )
+
+
+@cache
+def _load_entry_point(name: str) -> Trainer:
+    points = entry_points()
+    if name not in points:
+        raise TrainerError(
+            f"Unknown trainer {name!r}. {nearest(name, points)} "
+            "A trainer is an installed plugin (entry point group 'harness.trainers') or a path ending in .py."
+        )
+    try:
+        trainer = points[name].load()
+    except Exception as problem:
+        raise TrainerError(
+            f"The trainer plugin {name!r} ({points[name].value}) cannot be loaded: "
+            f"{type(problem).__name__}: {problem}. Repair or uninstall it."
+        ) from problem
+    return _checked(trainer, name)
+
+
+def _checked(trainer: Any, ref: str) -> Trainer:
+    wanted = ("name", "Config", "clock", "sources", "libraries", "environ", "own_process", "prepare", "train", "evaluate")
+    missing = [name for name in wanted if not hasattr(trainer, name)]
+    if missing:
+        raise TrainerError(
+            f"The trainer {ref!r} breaks its contract: it lacks {', '.join(missing)}. See harness/trainer.py."
+        )
+    return typing.cast(Trainer, trainer)
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def _script_path(ref: str, folder: Path) -> tuple[Path, str | None]:
+    text, name = split_ref(ref)
+    path = (folder / text).resolve()
+    if not path.is_file():
+        near = nearest(Path(text).name, [p.name for p in path.parent.glob("*.py")]) if path.parent.is_dir() else ""
+        raise TrainerError(f"There is no file {text!r} (looked for {path}). {near}".rstrip())
+    return path, name
+
+
+def _what_is_in(path: Path, name: str | None) -> tuple[str, str]:
+    """('trainer' | 'function' | 'command', name of the object): read from the syntax tree, nothing is run."""
+    tree = parse_file(path)
+    functions = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assigned = {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+    if name is not None:
+        if name in functions:
+            return "function", name
+        if name in assigned:
+            return "trainer", name
+        raise TrainerError(f"{path.name} has no function {name!r} at its top level. {nearest(name, functions)}")
+    if "TRAINER" in assigned:
+        return "trainer", "TRAINER"
+    if "train" in functions and "seed" in _parameters(tree, "train"):
+        return "function", "train"
+    return "command", ""
+
+
+def parse_file(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (SyntaxError, UnicodeDecodeError) as problem:
+        where = f" line {problem.lineno}" if isinstance(problem, SyntaxError) else ""
+        raise TrainerError(f"{path.name}{where} is not valid Python: {problem}. Mend it and run again.") from problem
+
+
+def _parameters(tree: ast.Module, name: str) -> list[str]:
+    arguments = _function(tree, name).args
+    return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+
+
+def _function(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    return next(n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name == name)
+
+
+def _script_info(ref: str, folder: Path) -> TrainerInfo:
+    path, name = _script_path(ref, folder)
+    kind, found = _what_is_in(path, name)
+    absolute = f"{path}:{name}" if name else str(path)
+    if kind == "trainer":
+        return _info_of(load_trainer(ref, folder), absolute)
+    if kind == "function":
+        knobs, open_ended = _function_knobs(path, found)
+        return TrainerInfo(
+            ref=absolute,
+            name=f"{path.name}:{found}",
+            clock=FUNCTION_CLOCK,
+            knobs=knobs,
+            sources=(path,),
+            open_ended=open_ended,
+            declares_compute=False,
+        )
+    return TrainerInfo(
+        ref=absolute,
+        name=path.name,
+        clock=PROCESS_CLOCK,
+        knobs={},
+        sources=(path,),
+        own_process=True,
+        open_ended=True,
+        declares_compute=False,
+    )
+
+
+def _function_knobs(path: Path, name: str) -> tuple[dict[str, Knob], bool]:
+    """Keys from the function's own parameters; a default that is not a literal stays the function's business."""
+    arguments = _function(parse_file(path), name).args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    pairs = [*zip(positional, padding + list(arguments.defaults), strict=True)]
+    pairs += [*zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    knobs: dict[str, Knob] = {}
+    for parameter, default in pairs:
+        if parameter.arg == "seed":
+            continue
+        if default is None:
+            knobs[parameter.arg] = Knob(key=parameter.arg, kind=Any)
+            continue
+        try:
+            value = ast.literal_eval(default)
+        except ValueError:
+            continue
+        if value is not None and not isinstance(value, dict | set | bytes):
+            kind = float if isinstance(value, float) else type(value)
+            value = list(value) if isinstance(value, tuple) else value
+            knobs[parameter.arg] = Knob(key=parameter.arg, kind=kind, default=value)
+    unknown = any(p.arg not in knobs and p.arg != "seed" for p, _ in pairs)
+    return knobs, arguments.kwarg is not None or unknown
+
+
+def import_file(path: Path) -> types.ModuleType:
+    """Execute a user's file as a module of its own; its folder can be imported from, as with `python file.py`."""
+    name = f"_harness_user_{path.stem}_{digest(str(path))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,470 @@
+"""From `experiments/<name>.toml` (or somebody's own files) to an `Experiment`; file and key in every error.
+
+An experiment is a diff: `extends` inherits the trainer, the configuration and the scientific constants, and
+a preset is laid over each level of that chain before the next diff, so that what an experiment changes
+always stands above what a preset shrinks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SpecError, TrainerError, nearest
+from harness.model.experiment import CLAIMS, STAGES, Arm, Experiment
+from harness.plugins import Knob, TrainerInfo, check_value, is_script, split_ref, trainer_info
+
+SHIPPED = (
+    Path(__file__).resolve().parent / "shipped" / "experiments",
+    Path(__file__).resolve().parent.parent / "experiments",
+)
+DEFAULT_SEEDS = 25
+
+SCALARS: dict[str, Knob] = {
+    knob.key: knob
+    for knob in (
+        Knob("question", str),
+        Knob("extends", str),
+        Knob("trainer", str),
+        Knob("control", str),
+        Knob("claim", str, choices=CLAIMS),
+        Knob("target", float, low=0.0, high=1.0),
+        Knob("margin_pp", float, low=0.0, high=100.0),
+        Knob("max_slowdown", float, low=0.0, high=10.0),
+        Knob("alpha", float, low=1e-6, high=0.5),
+        Knob("record", bool),
+        Knob("seeds", int, low=1, high=65536),
+        Knob("stage", str, choices=STAGES),
+        Knob("seed_root", int, low=0),
+        Knob("invocations", int, low=1, high=10000),
+        Knob("timeout_s", float, low=0.001),
+    )
+}
+TABLES = ("config", "sweep", "arms", "presets")
+INHERITED = ("trainer", "claim", "target", "margin_pp", "max_slowdown", "alpha", "record", "seed_root", "timeout_s")
+SETTABLE = tuple(k for k in SCALARS if k not in ("extends", "trainer", "control", "question"))
+ARM_KEYS = ("name", "config", "trainer", "git")
+SWEEPS = ("grid", "one_at_a_time")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An experiment file with its chain of `extends` and the preset folded in, before arms are made."""
+
+    name: str
+    where: str
+    scalars: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
+    presets: frozenset[str] = frozenset()
+    folder: Path = field(default_factory=Path.cwd)
+
+
+# --- finding and reading files ------------------------------------------------------------------------------
+
+
+def folders(given: Path | None) -> tuple[Path, ...]:
+    """Where experiments are looked for: the given folder alone, or `./experiments` and then the shipped ones."""
+    if given is not None:
+        if not given.is_dir():
+            raise SpecError(f"There is no folder {str(given)!r}. --experiments names the folder that holds the TOML files.")
+        return (given,)
+    return tuple(dict.fromkeys(p for p in (Path("experiments"), *SHIPPED) if p.is_dir()))
+
+
+def available(given: Path | None) -> dict[str, Path]:
+    """Every known experiment and its file; the first folder that has a name wins."""
+    found: dict[str, Path] = {}
+    for folder in folders(given):
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find(name: str, given: Path | None) -> Path:
+    """The file of an experiment named by name, alias or path."""
+    if name.endswith((".toml", ".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            near = nearest(path.name, [p.name for p in path.parent.glob("*.toml")]) if path.parent.is_dir() else ""
+            raise SpecError(f"There is no file {name!r}. {near}".rstrip())
+        if path.suffix != ".toml":
+            raise SpecError(f"{name}: YAML files are not read; an experiment is a TOML file (see `harness list`).")
+        return path
+    known = available(given)
+    if name not in known:
+        raise SpecError(
+            f"Unknown experiment {name!r}. {nearest(name, known)} `harness list` shows all of them; "
+            "a path to a TOML file, or your own train.py, works too."
+        )
+    return known[name]
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as problem:
+        raise SpecError(f"{path}: not valid TOML: {problem}. Mend that line and run again.") from problem
+    except UnicodeDecodeError as problem:
+        raise SpecError(f"{path}: not UTF-8 text: {problem}. Save it as UTF-8.") from problem
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted keys: {"lr": {"end": 1}} and {"lr.end": 1} are the same."""
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            out |= flatten(value, f"{prefix}{key}.")
+        else:
+            out[prefix + key] = value
+    return out
+
+
+# --- checking -----------------------------------------------------------------------------------------------
+
+
+def _check_scalars(raw: Mapping[str, Any], where: str, allowed: Sequence[str], tables: Sequence[str] = ()) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key in tables:
+            continue
+        if key not in allowed:
+            raise SpecError(f"{where}: unknown key {key!r}. {nearest(key, [*allowed, *tables])}")
+        out[key] = checked(SCALARS[key], value, f"{where}: key {key!r}")
+    return out
+
+
+def checked(knob: Knob, value: Any, where: str) -> Any:
+    """`value` as the knob's type, or a SpecError that names place, value and what is allowed."""
+    try:
+        return check_value(knob, value)
+    except ValueError as problem:
+        raise SpecError(f"{where}: the value {value!r} {problem}.") from problem
+
+
+def check_config(info: TrainerInfo, config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The overrides of `config`, each checked against the trainer's declaration."""
+    out: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in info.knobs:
+            out[key] = checked(info.knobs[key], value, f"{where}: key {key!r} of trainer {info.name}")
+        elif info.open_ended:
+            out[key] = value
+        else:
+            raise SpecError(f"{where}: trainer {info.name} has no key {key!r}. {nearest(key, info.knobs)}")
+    return out
+
+
+def complete_config(info: TrainerInfo, config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Defaults and overrides together, checked; a required key that nobody gave is an error."""
+    whole = info.defaults() | check_config(info, config, where)
+    missing = [key for key, knob in info.knobs.items() if knob.required and key not in whole]
+    if missing:
+        flags = " ".join(f"--set {key}=VALUE" for key in missing)
+        raise SpecError(f"{where}: trainer {info.name} needs {', '.join(missing)}: state it in [config] or with {flags}.")
+    return dict(sorted(whole.items()))
+
+
+# --- layers -------------------------------------------------------------------------------------------------
+
+
+def read_layer(name: str, given: Path | None, preset: str | None, seen: tuple[str, ...] = ()) -> Layer:
+    """One experiment file over what it extends, with the preset laid over each level."""
+    path = find(name, given)
+    where = str(path)
+    if path.stem in seen:
+        raise SpecError(f"{where}: 'extends' goes in a circle: {' → '.join((*seen, path.stem))}.")
+    raw = read_toml(path)
+    own = _check_scalars(raw, where, tuple(SCALARS), TABLES)
+    _check_tables(raw, where)
+    base = Layer(path.stem, where)
+    if "extends" in own:
+        given_there = path.parent if given is None and name.endswith(".toml") else given
+        base = _parent(own["extends"], given_there, given, preset, (*seen, path.stem), where)
+    scalars = {k: v for k, v in base.scalars.items() if k in INHERITED} | own
+    if "alpha" in own and "record" not in own:
+        scalars.pop("record", None)
+    config = base.config | flatten(raw.get("config", {}))
+    presets = base.presets | set(raw.get("presets", {}))
+    layer = Layer(path.stem, where, scalars, config, raw, frozenset(presets), path.parent)
+    return _with_preset(layer, preset)
+
+
+def _parent(
+    name: str, near: Path | None, given: Path | None, preset: str | None, seen: tuple[str, ...], where: str
+) -> Layer:
+    """The extended experiment: beside the file first, then wherever experiments are looked for."""
+    try:
+        beside = near / f"{name}.toml" if near is not None else None
+        return read_layer(str(beside) if beside is not None and beside.is_file() else name, given, preset, seen)
+    except SpecError as problem:
+        if f"Unknown experiment {name!r}" in str(problem):
+            raise SpecError(f"{where}: key 'extends': {problem}") from problem
+        raise
+
+
+def _check_tables(raw: Mapping[str, Any], where: str) -> None:
+    for table in ("config", "sweep", "presets"):
+        if not isinstance(raw.get(table, {}), Mapping):
+            raise SpecError(f"{where}: {table!r} must be a table: [{table}].")
+    for key in raw.get("sweep", {}):
+        if key not in SWEEPS:
+            raise SpecError(f"{where}: unknown table [sweep.{key}]. {nearest(key, SWEEPS)}")
+    if not isinstance(raw.get("arms", []), list):
+        raise SpecError(f"{where}: 'arms' must be a list of tables: [[arms]].")
+    for name, preset in raw.get("presets", {}).items():
+        if not isinstance(preset, Mapping):
+            raise SpecError(f"{where}: [presets.{name}] must be a table.")
+        _check_scalars(preset, f"{where}: [presets.{name}]", SETTABLE, ("config", "sweep", "arms"))
+
+
+def _with_preset(layer: Layer, preset: str | None) -> Layer:
+    table = layer.own.get("presets", {}).get(preset) if preset else None
+    if table is None:
+        return layer
+    scalars = _check_scalars(table, f"{layer.where}: [presets.{preset}]", SETTABLE, ("config", "sweep", "arms"))
+    own = layer.own | {k: table[k] for k in ("sweep", "arms") if k in table}
+    _check_tables(own, f"{layer.where}: [presets.{preset}]")
+    return replace(
+        layer, scalars=layer.scalars | scalars, config=layer.config | flatten(table.get("config", {})), own=own
+    )
+
+
+# --- arms ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An arm before its configuration is completed and hashed."""
+
+    name: str
+    trainer: str
+    config: dict[str, Any]
+    where: str
+    folder: Path
+    git: str | None = None
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "[" + " ".join(map(_value_text, value)) + "]" if isinstance(value, list) else str(value)
+
+
+def _sweep_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
+    sweep = layer.own.get("sweep", {})
+    for kind in SWEEPS:
+        table = flatten(sweep.get(kind, {}))
+        for key, values in table.items():
+            if not isinstance(values, list) or not values:
+                raise SpecError(f"{layer.where}: [sweep.{kind}] key {key!r}: must be a list of values, found {values!r}.")
+        points: Iterator[tuple[tuple[str, Any], ...]]
+        if kind == "grid":
+            points = iter(itertools.product(*[[(k, v) for v in vs] for k, vs in table.items()]) if table else ())
+        else:
+            points = iter(((k, v),) for k, vs in table.items() for v in vs)
+        for point in points:
+            name = ",".join(f"{key}={_value_text(value)}" for key, value in point)
+            yield replace(base, name=name, config=base.config | dict(point), where=f"{layer.where}: [sweep.{kind}]")
+
+
+def _listed_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
+    for number, table in enumerate(layer.own.get("arms", []), 1):
+        where = f"{layer.where}: [[arms]] number {number}"
+        unknown = next((k for k in table if k not in ARM_KEYS), None)
+        if unknown:
+            raise SpecError(f"{where}: unknown key {unknown!r}. {nearest(unknown, ARM_KEYS)}")
+        name = table.get("name")
+        if not isinstance(name, str) or not name:
+            raise SpecError(f"{where}: 'name' is missing: every arm has a name of its own.")
+        if not isinstance(table.get("config", {}), Mapping):
+            raise SpecError(f"{where}: 'config' must be a table.")
+        if "git" in table:
+            raise SpecError(f"{where}: 'git' arms are not supported by this version; check the revision out and "
+                            "run the two files: `harness run old.py new.py`.")
+        config = base.config | flatten(table.get("config", {}))
+        yield replace(base, name=name, config=config, where=where, trainer=str(table.get("trainer", base.trainer)))
+
+
+def _drafts(layer: Layer, given: Path | None, preset: str | None) -> tuple[list[Draft], str | None]:
+    """All arms and the name of the control among them (None: a lone arm without control)."""
+    trainer = layer.scalars.get("trainer")
+    if trainer is None:
+        raise SpecError(f"{layer.where}: 'trainer' is missing: name one (see `harness list`), or extend an experiment.")
+    base = Draft(layer.name, trainer, layer.config, f"{layer.where}: [config]", layer.folder)
+    drafts = [*_sweep_drafts(layer, base), *_listed_drafts(layer, base)]
+    control = layer.scalars.get("control")
+    if not drafts:
+        drafts = [base]
+        if control is None:
+            return drafts, None
+    names = [draft.name for draft in drafts]
+    if control is None and layer.own.get("arms") and not layer.own.get("sweep"):
+        return drafts, names[0]
+    if control in names and not (control == layer.name and len(names) == 1):
+        return drafts, control
+    if control is None:
+        return [replace(base, name="control"), *drafts], "control"
+    other = _control_layer(control, layer, given, preset, names)
+    draft = Draft(other.name, other.scalars.get("trainer", trainer), other.config, f"{other.where}: [config]", other.folder)
+    return [draft, *drafts], other.name
+
+
+def _control_layer(control: str, layer: Layer, given: Path | None, preset: str | None, arms: list[str]) -> Layer:
+    near = layer.folder if given is None else given
+    beside = near / f"{control}.toml"
+    try:
+        return read_layer(str(beside) if beside.is_file() else control, given, preset)
+    except SpecError as problem:
+        if f"Unknown experiment {control!r}" in str(problem):
+            raise SpecError(
+                f"{layer.where}: key 'control': {control!r} is neither an arm of this experiment nor an experiment. "
+                f"{nearest(control, [*arms, *available(given)])}"
+            ) from problem
+        raise
+
+
+def _finish(draft: Draft, role: str, sets: Mapping[str, Any]) -> Arm:
+    info = trainer_info(draft.trainer, draft.folder)
+    own = check_config(info, draft.config, draft.where)
+    config = complete_config(info, own | check_config(info, sets, "--set"), draft.where)
+    return Arm(draft.name, "control" if role == "control" else "candidate", info.ref, config, info.config_hash(config))
+
+
+def _refuse_contested(drafts: Sequence[Draft], sets: Mapping[str, Any]) -> None:
+    """A key that the arms differ in cannot be set for all of them: it would silently make them one."""
+    for key in sets:
+        values = {repr(draft.config.get(key)) for draft in drafts}
+        if len(values) > 1:
+            raise SpecError(
+                f"--set {key}: the arms of this experiment differ in {key!r} ({', '.join(sorted(values)[:6])}); setting it "
+                "for all would make them the same. Change it in the experiment file, or set another key."
+            )
+
+
+def parse_sets(pairs: Sequence[str]) -> dict[str, Any]:
+    """`key=value` pairs; the right side is read as TOML, and as plain text where it is not."""
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise SpecError(f"--set {pair!r}: must be key=value, for example --set lr.end=0.05.")
+        try:
+            value = tomllib.loads(f"x = {text}")["x"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        out[key.strip()] = value
+    return out
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks of an experiment beyond its name."""
+
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+    arms: tuple[str, ...] = ()
+    seeds: int | None = None
+    stage: str | None = None
+    experiments: Path | None = None
+
+
+def load_experiment(name: str, request: Request = Request()) -> Experiment:  # noqa: B008 - frozen
+    """The experiment of a name or TOML path, complete and checked."""
+    layer = read_layer(name, request.experiments, request.preset)
+    if request.preset and request.preset not in layer.presets:
+        raise SpecError(f"{layer.where}: there is no preset {request.preset!r}. {nearest(request.preset, layer.presets)}")
+    drafts, control = _drafts(layer, request.experiments, request.preset)
+    return _assemble(layer, drafts, control, request)
+
+
+def load_scripts(paths: Sequence[str], request: Request = Request()) -> Experiment:  # noqa: B008 - frozen
+    """The experiment of one or several Python files; the first of several is the control."""
+    names = _script_names(paths)
+    folder = Path.cwd()
+    drafts = [Draft(n, p, {}, p, folder) for n, p in zip(names, paths, strict=True)]
+    name = "-vs-".join(names)
+    layer = Layer(name, " ".join(paths))
+    return _assemble(layer, drafts, names[0] if len(names) > 1 else None, request)
+
+
+def _script_names(paths: Sequence[str]) -> list[str]:
+    """Stems, with the function's or the folder's name before them where stems agree."""
+    parts = [split_ref(p) for p in paths]
+    names = [Path(path).stem for path, _ in parts]
+    if len(set(names)) < len(names):
+        names = [f"{n}-{f}" if f else n for n, (_, f) in zip(names, parts, strict=True)]
+    if len(set(names)) < len(names):
+        names = [f"{Path(p).resolve().parent.name}-{n}" for n, (p, _) in zip(names, parts, strict=True)]
+    if len(set(names)) < len(names):
+        raise SpecError(f"The same file is named twice: {', '.join(paths)}. An A/A needs two copies.")
+    return names
+
+
+def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: Request) -> Experiment:
+    doubled = [d.name for i, d in enumerate(drafts) if d.name in [e.name for e in drafts[:i]]]
+    if doubled:
+        raise SpecError(f"{layer.where}: two arms are called {doubled[0]!r}; every arm has a name of its own.")
+    config_sets, scalar_sets = _split_sets(request.sets, drafts)
+    _refuse_contested(drafts, config_sets)
+    lone = len(drafts) == 1
+    arms = [_finish(d, "control" if lone or d.name == control else "candidate", config_sets) for d in drafts]
+    arms.sort(key=lambda arm: arm.role != "control")
+    scalars = layer.scalars | scalar_sets
+    scalars |= {k: v for k, v in (("seeds", request.seeds), ("stage", request.stage)) if v is not None}
+    notes = tuple(_notes(arms))
+    return Experiment(
+        name=layer.name,
+        arms=tuple(_chosen(arms, request.arms, layer.where)),
+        question=scalars.get("question", ""),
+        claim=scalars.get("claim"),
+        target=scalars.get("target"),
+        margin_pp=scalars.get("margin_pp"),
+        max_slowdown=scalars.get("max_slowdown"),
+        alpha=scalars.get("alpha", 0.01 if scalars.get("record") else 0.05),
+        seeds=scalars.get("seeds", DEFAULT_SEEDS),
+        stage=scalars.get("stage", "screen" if len(arms) > 2 else "confirm"),
+        seed_root=scalars.get("seed_root", 0),
+        invocations=scalars.get("invocations"),
+        timeout_s=scalars.get("timeout_s"),
+        preset=request.preset,
+        notes=notes,
+    )
+
+
+def _split_sets(sets: Mapping[str, Any], drafts: Sequence[Draft]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`--set` names a key of the trainer, or else one of the experiment (`--set timeout_s=20`)."""
+    declared = {key for draft in drafts for key in trainer_info(draft.trainer, draft.folder).knobs}
+    scalars = {k: checked(SCALARS[k], v, f"--set {k}") for k, v in sets.items() if k in SETTABLE and k not in declared}
+    return {k: v for k, v in sets.items() if k not in scalars}, scalars
+
+
+def _notes(arms: Sequence[Arm]) -> Iterator[str]:
+    control = next((arm for arm in arms if arm.role == "control"), None)
+    for arm in arms:
+        if control is not None and arm is not control and arm.config_hash == control.config_hash:
+            yield f"{arm.name} has the control's configuration: a built-in A/A, any difference is noise"
+
+
+def _chosen(arms: Sequence[Arm], names: Sequence[str], where: str) -> list[Arm]:
+    """The named arms, and the control with them: without it nothing could be compared."""
+    known = [arm.name for arm in arms]
+    for name in names:
+        if name not in known:
+            raise SpecError(f"{where}: there is no arm {name!r}. {nearest(name, known)}")
+    return [arm for arm in arms if not names or arm.name in names or arm.role == "control"]
+
+
+def load(names: Sequence[str], request: Request) -> list[Experiment]:
+    """What `harness run` was given: experiments one by one, or Python files as the arms of one experiment."""
+    scripts = [name for name in names if is_script(name)]
+    if not scripts:
+        return [load_experiment(name, request) for name in names]
+    if len(scripts) < len(names):
+        other = next(name for name in names if name not in scripts)
+        raise TrainerError(f"Python files and experiments cannot be mixed in one command: found {other!r} beside {scripts[0]!r}.")
+    return [load_scripts(names, request)]
