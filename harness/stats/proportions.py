@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import special
 
 from harness.model.estimate import Estimate
+from harness.stats.boschloo import boschloo_p
 from harness.stats.solve import root
 
 NO_RUNS = "no runs"
@@ -95,9 +97,7 @@ def _restricted(k1: int, n1: int, k2: int, n2: int, difference: float) -> float:
 
     def slope(p2: float) -> float:
         p1 = p2 + difference
-        return (
-            _over(k1, p1) - _over(n1 - k1, 1 - p1) + _over(k2, p2) - _over(n2 - k2, 1 - p2)
-        )  # derivative of the log-likelihood
+        return _over(k1, p1) - _over(n1 - k1, 1 - p1) + _over(k2, p2) - _over(n2 - k2, 1 - p2)
 
     edge = 1e-13 * (high - low)
     if high - low < 1e-12 or slope(low + edge) <= 0:
@@ -107,7 +107,7 @@ def _restricted(k1: int, n1: int, k2: int, n2: int, difference: float) -> float:
     return _bisect(slope, low, high)
 
 
-def _bisect(f: "Callable[[float], float]", low: float, high: float) -> float:
+def _bisect(f: Callable[[float], float], low: float, high: float) -> float:
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if f(middle) > 0 else (low, middle)
@@ -137,3 +137,30 @@ def pooled_p(k1: int, n1: int, k2: int, n2: int) -> float:
     if se == 0:
         return 1.0
     return max(2 * float(special.ndtr(-abs(k1 / n1 - k2 / n2) / se)), 5e-324)
+
+
+def binomial_p(k: int, n: int, p: float) -> float:
+    """Exact two-sided p of H0: the rate is `p`, for `k` of `n`: the chance of all outcomes that are no likelier.
+
+    Clopper and Pearson's test in the minimum-likelihood form (Blaker 2000, section 1). Never exactly 0.
+    """
+    if not _counts(k, n):
+        return 1.0
+    if p in (0.0, 1.0):
+        return 1.0 if k == n * p else 5e-324
+    x = np.arange(n + 1.0)
+    log_mass = special.gammaln(n + 1) - special.gammaln(x + 1) - special.gammaln(n - x + 1)
+    log_mass += special.xlogy(x, p) + special.xlog1py(n - x, -p)
+    no_likelier = log_mass <= log_mass[k] + 1e-7
+    return min(1.0, max(math.fsum(np.exp(log_mass[no_likelier])), 5e-324))
+
+
+def _counts(k: int, n: int) -> bool:
+    """Whether there are runs at all; counts that cannot be are a programmer's error."""
+    if not 0 <= k <= n:
+        raise ValueError(f"expected 0 <= k <= n, found k = {k}, n = {n}")
+    return n > 0
+
+
+def _z(confidence: float) -> float:
+    return float(-special.ndtri((1 - confidence) / 2))

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from scipy import special
-
 from harness.model.estimate import Estimate
 from harness.stats.contrast import Contrast
 from harness.stats.means import satterthwaite
-from harness.stats.proportions import clopper_pearson
+from harness.stats.proportions import clopper_pearson, wilson
 
 
 def log_ratio_to_ratio(log_ratio: Contrast, method: str = "", *, confidence: float = 0.95) -> Estimate:
@@ -86,9 +84,7 @@ def fieller(
     return Estimate(ratio, (b - reach) / a, (b + reach) / a, method="fieller")
 
 
-def cost_of_success(
-    time: Contrast, *, k: int, n: int, confidence: float = 0.95
-) -> tuple[Estimate, Contrast]:
+def cost_of_success(time: Contrast, *, k: int, n: int, confidence: float = 0.95) -> tuple[Estimate, Contrast]:
     """Expected time per success when failed runs are started again: mean time / success rate, and its log.
 
     `time` is the mean time of one run (s), `k` of `n` runs succeeded. Geometric restarts; a failure costs a full
@@ -142,8 +138,6 @@ def log_difference(first: Contrast, second: Contrast) -> Contrast:
 
 def wilson_cost(mean_time: float, *, k: int, n: int, confidence: float = 0.95) -> tuple[float | None, float | None]:
     """Limits of the cost of success that take the mean time as known: time over the Wilson limits of the rate."""
-    from harness.stats.proportions import wilson
-
     rate = wilson(k, n, confidence=confidence)
     low = mean_time / rate.high if rate.high else None
     high = mean_time / rate.low if rate.low else None
@@ -157,4 +151,6 @@ def _positive(*contrasts: Contrast) -> None:
 
 
 def _exp(x: float | None) -> float | None:
-    return None if x is None else float(special.exp10(x / math.log(10))) if x > 700 else math.exp(x)
+    if x is None or x > 709:  # beyond the range of a float there is no limit left to print
+        return None
+    return math.exp(x)

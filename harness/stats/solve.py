@@ -19,7 +19,9 @@ def root(f: Callable[[float], float], low: float, high: float, *, tolerance: flo
         middle = (low + high) / 2
         if abs(high - low) <= tolerance * max(1.0, abs(middle)):
             break
-        x = middle if step % 3 == 2 else (low * at_high - high * at_low) / (at_high - at_low)
+        x = (low * at_high - high * at_low) / (at_high - at_low) if step % 3 != 2 else middle
+        if not low < x < high:  # also where f is infinite at an end
+            x = middle
         y = f(x)
         if y == 0:
             return x

@@ -1,0 +1,178 @@
+"""Reading a store: `runs.csv` as columns, with every line that is not a run counted."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import StoreError, nearest
+from harness.store.schema import allowed_text, parse_cell
+
+Column = list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one `runs.csv` as columns of text; a missing column reads as all unknown.
+
+    `torn` counts bytes of an unfinished last line, which is left out (an interrupted write).
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    rows: int
+    torn: int = 0
+    path: Path | None = None
+
+    def text(self, name: str) -> Column:
+        return self.columns.get(name) or [""] * self.rows
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Column as float64 (rows,), NaN where unknown. Raises StoreError with line, column and value."""
+        cells = self.columns.get(name)
+        if cells is None:
+            return np.full(self.rows, np.nan)
+        try:
+            return np.array([float(c) if c else np.nan for c in cells], dtype=np.float64)
+        except ValueError:
+            raise self._bad(name, cells, lambda c: float(c) if c else 0.0) from None
+
+    def flags(self, name: str) -> NDArray[np.bool_]:
+        """Column of true/false as bool (rows,); unknown is False."""
+        cells = self.columns.get(name)
+        if cells is None:
+            return np.zeros(self.rows, dtype=bool)
+        known = {"true": True, "false": False, "": False}
+        try:
+            return np.array([known[c] if c in known else bool(parse_cell(name, c)) for c in cells], dtype=bool)
+        except ValueError:
+            raise self._bad(name, cells, lambda c: parse_cell(name, c)) from None
+
+    def take(self, keep: Sequence[int] | NDArray[np.intp]) -> Table:
+        """The rows of the given indices, in that order."""
+        index = list(map(int, keep))
+        return Table(self.name, {k: [v[i] for i in index] for k, v in self.columns.items()}, len(index), 0, self.path)
+
+    def records(self) -> Iterator[dict[str, str]]:
+        names = list(self.columns)
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+    def _bad(self, name: str, cells: Column, parse: Any) -> StoreError:
+        for line, text in enumerate(cells, 2):
+            try:
+                parse(text)
+            except ValueError:
+                return StoreError(
+                    f"{self.path or self.name} line {line}: column {name!r} holds {text!r}; "
+                    f"allowed is {allowed_text(name)}. Restore the file from a copy, or mend that cell."
+                )
+        return StoreError(f"{self.path or self.name}: column {name!r} cannot be read.")
+
+
+def read_table(path: Path, name: str) -> Table:
+    """A CSV with a header as a Table. Raises StoreError where a line has another number of fields."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{path}: there is no such file.") from None
+    except OSError as problem:
+        raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
+    whole = data.rfind(b"\n") + 1
+    torn = len(data) - whole
+    try:
+        lines = data[:whole].decode("utf-8-sig").split("\n")[:-1]
+    except UnicodeDecodeError as problem:
+        raise StoreError(f"{path}: is not UTF-8 text ({problem.reason} at byte {problem.start}).") from problem
+    return _table(lines, path, name, torn)
+
+
+def _table(lines: list[str], path: Path, name: str, torn: int) -> Table:
+    rows = list(csv.reader(lines))
+    if not rows or not any(rows[0]):
+        raise StoreError(f"{path}: is empty: it has no header and no runs. Run the experiment, or delete the file.")
+    header, body = rows[0], rows[1:]
+    if len(set(header)) < len(header):
+        twice = next(h for h in header if header.count(h) > 1)
+        raise StoreError(f"{path}: the column {twice!r} stands twice in the header.")
+    width = len(header)
+    for number, row in enumerate(body, 2):
+        if len(row) != width:
+            raise StoreError(
+                f"{path} line {number}: has {len(row)} fields where the header has {width}. "
+                "Restore the file from a copy, or mend that line; nothing was changed."
+            )
+    columns = {h: list(c) for h, c in zip(header, zip(*body, strict=True), strict=True)} if body else {h: [] for h in header}
+    return Table(name, columns, len(body), torn, path)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder `results/<name>` with its runs and the experiment that they were made for."""
+
+    name: str
+    folder: Path
+    experiment: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs_path(self) -> Path:
+        return self.folder / "runs.csv"
+
+    @property
+    def exists(self) -> bool:
+        return self.runs_path.is_file()
+
+    def table(self) -> Table:
+        """All rows. Raises StoreError where there is no run."""
+        table = read_table(self.runs_path, self.name)
+        if table.rows == 0:
+            raise StoreError(f"{self.runs_path}: holds no run yet. `harness run {self.name}` makes some.")
+        return table
+
+    def arms(self) -> list[dict[str, Any]]:
+        arms = self.experiment.get("arms", [])
+        return arms if isinstance(arms, list) else []
+
+
+def open_store(results: Path, name: str) -> Store:
+    """The store `name`; it may not exist yet. Raises StoreError where its description is damaged."""
+    folder = results / name
+    path = folder / "experiment.json"
+    if not path.is_file():
+        return Store(name, folder)
+    try:
+        experiment = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise StoreError(f"{path}: cannot be read as JSON: {problem}. Restore it from a copy.") from problem
+    if not isinstance(experiment, dict):
+        raise StoreError(f"{path}: must hold a JSON object. Restore it from a copy.")
+    return Store(name, folder, experiment)
+
+
+def store_names(results: Path) -> list[str]:
+    """Every store of a results folder."""
+    return sorted(p.parent.name for p in results.glob("*/runs.csv")) if results.is_dir() else []
+
+
+def existing_store(results: Path, name: str) -> Store:
+    """The store `name`. Raises StoreError with the nearest name where there is none."""
+    store = open_store(results, name)
+    if not store.exists:
+        names = store_names(results)
+        if not names:
+            raise StoreError(
+                f"There is no store {name!r}: {str(results)!r} holds no runs. "
+                f"`harness run {name}` makes some; --results DIR looks elsewhere."
+            )
+        raise StoreError(
+            f"There is no store {name!r} under {str(results)!r}. {nearest(name, names)} "
+            f"`harness run {name}` makes one; --results DIR looks elsewhere."
+        )
+    return store

@@ -1,0 +1,82 @@
+"""The columns of `runs.csv`: how a value becomes a cell and a cell a value."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+from harness.model.run import COLUMNS, RunRecord
+
+INTEGERS = frozenset(
+    "seed replicate block position attempt correct total steps sm_clock_mhz temperature_c peak_memory_bytes".split()
+)
+FLOATS = frozenset("accuracy loss time_s epochs".split())
+FLAGS = frozenset(("warmup", "git_dirty"))
+STATUSES = ("completed", "crashed", "timeout")
+LANES = ("exclusive", "shared")
+METRIC_COLUMNS = ("run_id", "metric", "unit", "step", "value")
+_BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+def cell(value: Any) -> str:
+    """A value as it stands in a file: unknown is empty, never 0; one physical line a row."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _BREAKS.sub(" ⏎ ", value).replace("\0", "")
+    return repr(value)
+
+
+def csv_line(values: list[str]) -> bytes:
+    """One CSV row with its line end, as bytes."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue().encode("utf-8")
+
+
+def row_of(record: RunRecord, header: tuple[str, ...] = COLUMNS) -> bytes:
+    return csv_line([cell(getattr(record, name, None)) for name in header])
+
+
+def flag(text: str) -> bool | None:
+    """true/false in any case, 1/0; empty is unknown. Raises ValueError."""
+    low = text.strip().lower()
+    if low in ("true", "1", "yes"):
+        return True
+    if low in ("false", "0", "no"):
+        return False
+    if low == "":
+        return None
+    raise ValueError("must be true or false")
+
+
+def parse_cell(name: str, text: str) -> Any:
+    """A cell as a value. Raises ValueError that says what is allowed."""
+    if text == "":
+        return None
+    if name in INTEGERS:
+        try:
+            return int(text)
+        except ValueError:
+            number = float(text)
+            if number != int(number):
+                raise ValueError("must be a whole number") from None
+            return int(number)
+    if name in FLOATS:
+        return float(text)
+    if name in FLAGS:
+        return flag(text)
+    return text
+
+
+def allowed_text(name: str) -> str:
+    """What a cell of this column may hold, in words."""
+    if name in INTEGERS:
+        return "a whole number or an empty cell"
+    if name in FLOATS:
+        return "a number or an empty cell"
+    return "true, false or an empty cell" if name in FLAGS else "a text"
