@@ -71,7 +71,7 @@ def _binomial_mass(x: FloatArray, n: int, rate: FloatArray) -> FloatArray:
 def _largest(f: Callable[[FloatArray], FloatArray]) -> float:
     """The largest value of `f` over rates in [0, 1], on a grid even in arcsin(sqrt(rate)), refined where it peaks."""
     low, high, best = 0.0, math.pi / 2, 0.0
-    for points in (1025, 33, 33, 33):
+    for points in (513, 33, 33, 33):
         angles = np.linspace(low, high, points)
         values = f(np.sin(angles) ** 2)
         peak = int(values.argmax())
