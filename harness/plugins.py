@@ -80,12 +80,15 @@ class TrainerInfo:
     def config_hash(self, config: Mapping[str, Any]) -> str:
         return digest([self.name, dict(config)])
 
-    def compute_hash(self, config: Mapping[str, Any], code_hash: str | None, data_hash: str | None) -> str | None:
-        """Hash of everything that decides how much work is done and how; None where the trainer does not say."""
+    def compute_hash(self, config: Mapping[str, Any], code_hash: str | None) -> str | None:
+        """Hash of everything that decides how much work is done and how; None where the trainer does not say.
+
+        The data's own hash is a column beside it.
+        """
         if not self.declares_compute:
             return None
         work = {key: config[key] for key, knob in self.knobs.items() if knob.compute and key in config}
-        return digest([self.name, code_hash, data_hash, work])
+        return digest([self.name, code_hash, work])
 
     def training_hash(self, config: Mapping[str, Any]) -> str:
         """Hash of all that acts before evaluation: arms that agree in it can share one trained network."""

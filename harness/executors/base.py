@@ -1,0 +1,80 @@
+"""What every executor is given and gives back: a campaign in, one finished attempt after another out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from harness.design.plan import Plan
+from harness.design.seeds import seed_of
+from harness.model.experiment import Experiment
+from harness.model.run import RunRecord
+from harness.plugins import TrainerInfo
+from harness.trainer import Metric
+
+DEFAULT_TIMEOUT_S = 1800.0
+PREPARE_TIMEOUT_S = 1800.0
+WARMUP_FACTOR = 3
+"""A warm-up may take this many times the limit of a run: what is compiled on first use is compiled there."""
+GIVE_UP_AFTER = 3
+"""An arm whose attempts failed this often in a row, without one success between, is given up."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the campaign knows of an arm before it runs."""
+
+    code_hash: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Everything that an executor needs; picklable, so that it can travel to another machine.
+
+    `attempts`: failed attempts of earlier campaigns by (arm, replicate); `warmups`: warm-ups made so far.
+    """
+
+    experiment: Experiment
+    plan: Plan
+    infos: Mapping[str, TrainerInfo]
+    provenance: Mapping[str, Provenance]
+    slot: int
+    experiment_hash: str
+    attempts: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    warmups: int = 0
+    retries: int = 1
+    workers: int = 1
+
+    @property
+    def timeout_s(self) -> float:
+        return self.experiment.timeout_s or DEFAULT_TIMEOUT_S
+
+    def warmup_seed(self, number: int) -> int:
+        return seed_of(self.slot, "warmup", (self.warmups + number) % 2**16)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One attempt that ended, however it ended."""
+
+    record: RunRecord
+    metrics: tuple[Metric, ...] = ()
+    correct_mask: Any = None
+    environment: Mapping[str, Any] | None = None
+
+
+@dataclass
+class Result:
+    """How a campaign ended: arms that were given up, with their last error."""
+
+    given_up: dict[str, str] = field(default_factory=dict)
+
+
+class Executor(Protocol):
+    """Runs a campaign; `on_finished` has stored the attempt when it returns, and only then the next run starts."""
+
+    def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
+        """Run every invocation of the plan. An exception of `on_finished` ends the campaign."""

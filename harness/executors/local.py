@@ -1,0 +1,320 @@
+"""The local executor: invocations on this machine, one at a time on a device unless told otherwise."""
+
+from __future__ import annotations
+
+import base64
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.design.plan import Block, Invocation, block_order
+from harness.executors.base import GIVE_UP_AFTER, PREPARE_TIMEOUT_S, WARMUP_FACTOR, Campaign, Finished, Result
+from harness.executors.process import Worker, WorkerDied, WorkerTimeout
+from harness.logger import new_invocation, utc_now
+from harness.model.run import RunRecord
+from harness.provenance import visible_gpus
+from harness.trainer import Metric
+
+
+class LocalExecutor:
+    """Runs invocations in worker processes: one a device (exclusive lane), or several at once (shared lane)."""
+
+    def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
+        state = _State(campaign, on_finished)
+        todo: queue.SimpleQueue[Invocation] = queue.SimpleQueue()
+        for invocation in campaign.plan.invocations:
+            todo.put(invocation)
+        workers = max(1, min(campaign.workers, len(campaign.plan.invocations)))
+        gpus = visible_gpus(os.environ)
+        lane = "shared" if workers > max(1, len(gpus)) else "exclusive"
+        devices = [gpus[i % len(gpus)].uuid if gpus else None for i in range(workers)]
+        if workers == 1:
+            state.serve(todo, lane, devices[0])
+        else:
+            _in_threads(state, todo, lane, devices)
+        return Result(dict(state.given_up))
+
+
+def _in_threads(state: _State, todo: queue.SimpleQueue[Invocation], lane: str, devices: Sequence[str | None]) -> None:
+    threads = [threading.Thread(target=state.serve_safely, args=(todo, lane, device)) for device in devices]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)
+    except BaseException:
+        state.stop()
+        for thread in threads:
+            thread.join()
+        raise
+    if state.failure is not None:
+        raise state.failure
+
+
+@dataclass
+class _State:
+    """What the invocations of one campaign share."""
+
+    campaign: Campaign
+    on_finished: Callable[[Finished], None]
+    given_up: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    failure: BaseException | None = None
+    stopped: bool = False
+    warmups: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    alive: set[Worker] = field(default_factory=set)
+
+    def serve(self, todo: queue.SimpleQueue[Invocation], lane: str, device: str | None) -> None:
+        while not self.stopped:
+            try:
+                invocation = todo.get_nowait()
+            except queue.Empty:
+                return
+            _Turn(self, invocation, lane, device).run()
+
+    def serve_safely(self, todo: queue.SimpleQueue[Invocation], lane: str, device: str | None) -> None:
+        try:
+            self.serve(todo, lane, device)
+        except BaseException as problem:  # noqa: BLE001 - handed to the thread that started this one
+            with self.lock:
+                if not self.stopped:
+                    self.failure = problem
+            self.stop()
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopped = True
+            workers = list(self.alive)
+        for worker in workers:
+            worker.kill()
+
+    def next_warmup(self) -> int:
+        with self.lock:
+            self.warmups += 1
+            return self.warmups - 1
+
+    def report(self, finished: Finished) -> None:
+        """Store the attempt, and count failures in a row; an arm that only fails is given up."""
+        record = finished.record
+        with self.lock:
+            if self.stopped:
+                return
+            self.on_finished(finished)
+            if record.status == "completed":
+                self.failures[record.arm] = 0
+                return
+            self.failures[record.arm] = self.failures.get(record.arm, 0) + 1
+            if self.failures[record.arm] >= GIVE_UP_AFTER:
+                self.given_up.setdefault(record.arm, record.error or record.status)
+
+    def wanted(self, arms: Sequence[str]) -> tuple[str, ...]:
+        with self.lock:
+            return tuple(arm for arm in arms if arm not in self.given_up)
+
+
+class _Restart(Exception):
+    """A worker is gone: what is left of the invocation goes on under a new one."""
+
+
+class _Turn:
+    """One planned invocation on one device. A lost worker costs its run and a fresh joint start for the rest."""
+
+    def __init__(self, state: _State, invocation: Invocation, lane: str, device: str | None) -> None:
+        self.state, self.campaign = state, state.campaign
+        self.left = list(invocation.blocks)
+        self.tried = dict(self.campaign.attempts)
+        self.allowed = {key: n + self.campaign.retries + 1 for key, n in self.tried.items()}
+        self.lane, self.device = lane, device
+        self.name = ""
+        self.count = 0
+        self.workers: dict[str, Worker] = {}
+        self.hello: dict[str, dict[str, Any]] = {}
+
+    def run(self) -> None:
+        while self.left and not self.state.stopped:
+            arms = self.state.wanted(tuple(dict.fromkeys(arm for block in self.left for arm in block.arms)))
+            if not arms:
+                return
+            self.name, self.count = new_invocation(), 0
+            try:
+                with self._started(arms):
+                    self._warm_up(arms)
+                    while self.left and not self.state.stopped:
+                        self._run_block(self.left[0])
+                        self.left.pop(0)
+            except _Restart:
+                continue
+
+    # --- processes ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _started(self, arms: Sequence[str]) -> Iterator[None]:
+        """The joint start: every process of the invocation, made ready together."""
+        self.workers, self.hello = {}, {}
+        processes: list[Worker] = []
+        try:
+            for group in self._groups(arms):
+                info = self.campaign.infos[group[0]]
+                pinned = {"CUDA_VISIBLE_DEVICES": self.device} if self.device else {}
+                worker = Worker(dict(info.environ) | pinned)
+                processes.append(worker)
+                with self.state.lock:
+                    self.state.alive.add(worker)
+                self.workers |= dict.fromkeys(group, worker)
+                configs = {arm: self.campaign.experiment.arm(arm).config for arm in group}
+                worker.send({"do": "setup", "trainer": info.ref, "arms": configs})
+            for worker in processes:
+                group = [arm for arm in arms if self.workers[arm] is worker]
+                hello = self._answer(worker, group[0], PREPARE_TIMEOUT_S, warmup=True)
+                self.hello |= dict.fromkeys(group, hello)
+            yield
+        finally:
+            with self.state.lock:
+                self.state.alive.difference_update(processes)
+            for worker in processes:
+                worker.close() if not self.state.stopped else worker.kill()
+
+    def _groups(self, arms: Sequence[str]) -> list[list[str]]:
+        """Arms that can share a process together, the others alone."""
+        groups: dict[str, list[str]] = {}
+        for arm in arms:
+            info = self.campaign.infos[arm]
+            key = arm if info.own_process else info.process_key(self.campaign.experiment.arm(arm).config)
+            groups.setdefault(key, []).append(arm)
+        return list(groups.values())
+
+    def _answer(self, worker: Worker, arm: str, limit: float, *, warmup: bool) -> dict[str, Any]:
+        """A worker's answer before its first run; a failure is recorded for `arm` and ends this start."""
+        try:
+            answer = worker.wait(limit)
+        except (WorkerDied, WorkerTimeout) as problem:
+            answer = {"status": _status(problem), "error": str(problem)}
+        if answer["status"] != "ready":
+            record = self._record(arm, seed=None, warmup=warmup, status=answer["status"], error=answer["error"])
+            self.state.report(Finished(record))
+            raise _Restart
+        return answer
+
+    # --- runs -----------------------------------------------------------------------------------------------
+
+    def _warm_up(self, arms: Sequence[str]) -> None:
+        for arm in block_order(arms, self.campaign.experiment.seed_root, self.name):
+            self.workers[arm].send({"do": "prepare", "arms": [arm]})
+            self._answer(self.workers[arm], arm, PREPARE_TIMEOUT_S, warmup=True)
+            seed = self.campaign.warmup_seed(self.state.next_warmup())
+            self._attempt([arm], seed, None, 0, warmup=True)
+
+    def _run_block(self, block: Block) -> None:
+        """The block's arms in their order; arms that differ at evaluation only are scored on one training."""
+        position, seen = 0, set[str]()
+        for arm in block.arms:
+            if arm in seen:
+                continue
+            group = [other for other in block.arms if other == arm or self._shares_training(arm, other)]
+            seen.update(group)
+            while todo := [a for a in self.state.wanted(group) if self._may_try(a, block)]:
+                if self._attempt(todo, block.seed, block, position):
+                    break
+            position += len(group)
+
+    def _shares_training(self, arm: str, other: str) -> bool:
+        if self.workers.get(arm) is not self.workers.get(other) or other in self.state.given_up:
+            return False
+        info, experiment = self.campaign.infos[arm], self.campaign.experiment
+        if not info.declares_compute:
+            return False
+        a, b = experiment.arm(arm), experiment.arm(other)
+        return a.config_hash != b.config_hash and info.training_hash(a.config) == info.training_hash(b.config)
+
+    def _may_try(self, arm: str, block: Block) -> bool:
+        key = (arm, block.replicate)
+        return arm in self.workers and self.tried.get(key, 0) < self.allowed.get(key, self.campaign.retries + 1)
+
+    def _attempt(self, arms: list[str], seed: int, block: Block | None, position: int, *, warmup: bool = False) -> bool:
+        """One request to a worker and the rows that it makes. False: it failed, and the process is still there."""
+        started = utc_now()
+        limit = self.campaign.timeout_s * (WARMUP_FACTOR if warmup else len(arms))
+        lost = False
+        try:
+            answer = self.workers[arms[0]].ask({"do": "run", "arms": arms, "seed": seed}, limit)
+        except (WorkerDied, WorkerTimeout) as problem:
+            answer, lost = {"status": _status(problem), "error": str(problem)}, True
+        if self.state.stopped:
+            raise _Restart
+        keys = [(arm, block.replicate) for arm in arms] if block else []
+        if answer["status"] == "completed":
+            self._store_results(answer["results"], arms, seed, block, position, warmup)
+        else:
+            for arm in arms:
+                facts = {"status": answer["status"], "error": answer["error"], "started_at": started}
+                self.state.report(Finished(self._record(arm, seed, block, position, warmup=warmup, **facts)))
+        for key in keys:
+            self.tried[key] = self.tried.get(key, 0) + 1
+        if lost:
+            raise _Restart
+        return bool(answer["status"] == "completed")
+
+    def _store_results(
+        self, results: list[dict[str, Any]], arms: list[str], seed: int, block: Block | None, position: int, warmup: bool
+    ) -> None:
+        trained_run = f"{self.name}.{self.count}"
+        for offset, answer in enumerate(results):
+            arm = arms[offset]
+            record = self._record(arm, seed, block, position + offset, warmup=warmup, trained_run=trained_run)
+            facts = {k: v for k, v in answer.items() if k in RunRecord.__dataclass_fields__ and k != "arm"}
+            record = replace(record, **facts)
+            metrics = tuple(Metric(m, v, s, u) for m, v, s, u in answer["metrics"])
+            mask = _mask(answer["mask"]) if not warmup else None
+            environment = self.hello[arm]["environment"]
+            self.state.report(Finished(record, metrics if not warmup else (), mask, environment))
+
+    def _record(
+        self, arm: str, seed: int | None, block: Block | None = None, position: int = 0, *, warmup: bool, **facts: Any
+    ) -> RunRecord:
+        campaign, known = self.campaign, self.campaign.provenance[arm]
+        config = campaign.experiment.arm(arm)
+        info = campaign.infos[arm]
+        hello = self.hello.get(arm, {})
+        number, self.count = self.count, self.count + 1
+        key = (arm, block.replicate) if block else None
+        record = RunRecord(
+            run_id=f"{self.name}.{number}",
+            experiment=campaign.experiment.name,
+            arm=arm,
+            stage=campaign.experiment.stage,
+            lane=self.lane,
+            config_hash=config.config_hash,
+            compute_hash=info.compute_hash(config.config, known.code_hash),
+            code_hash=known.code_hash,
+            seed=seed,
+            replicate=block.replicate if block else None,
+            block=block.replicate if block else None,
+            position=position if block else None,
+            invocation=self.name,
+            attempt=self.tried.get(key, 0) + 1 if key else 1,
+            warmup=warmup,
+            ended_at=utc_now(),
+            git_commit=known.git_commit,
+            git_dirty=known.git_dirty,
+            experiment_hash=campaign.experiment_hash,
+        )
+        return replace(record, **(hello.get("fields", {}) | facts))
+
+
+def _status(problem: Exception) -> str:
+    return "timeout" if isinstance(problem, WorkerTimeout) else "crashed"
+
+
+def _mask(packed: list[Any] | None) -> Any:
+    if packed is None:
+        return None
+    import numpy as np
+
+    count, text = packed
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=count).astype(bool)

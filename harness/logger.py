@@ -1,0 +1,241 @@
+"""`ExperimentLogger`: the one writer of a store.
+
+    with ExperimentLogger("my-sweep", target=0.94) as logger:
+        for seed in range(25):
+            logger.log(arm="baseline", seed=seed, correct=9402, total=10_000, time_s=4.1)
+        logger.print_summary()
+
+A row is written whole and flushed to disk before `log` returns; several processes may log to one store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.errors import StoreError, UsageError, nearest
+from harness.model.run import COLUMNS, RunRecord
+from harness.store.append import LineFile
+from harness.store.read import read_table
+from harness.store.schema import METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
+from harness.trainer import Metric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.report.summary import Summary
+
+
+def utc_now() -> str:
+    """The time of day in UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class ExperimentLogger:
+    """Writes runs, metrics and what was asked of them to `results/<experiment>/`.
+
+    Parameters: `experiment` the store's name; `results` the folder of all stores; `target` the accuracy (a
+    fraction) from which a run counts as a success in the summary.
+    Raises StoreError where the store cannot be written or holds columns that are not those of this version.
+    """
+
+    def __init__(self, experiment: str, *, results: str | Path = "results", target: float | None = None) -> None:
+        if not experiment or "/" in experiment or "\\" in experiment or experiment.startswith("."):
+            raise UsageError(f"The name {experiment!r} cannot be a store: use letters, digits, '-', '_' and '.'.")
+        self.experiment = experiment
+        self.folder = Path(results) / experiment
+        self.target = target
+        self.repairs: list[str] = []
+        self._lock = threading.Lock()
+        self._invocation = new_invocation()
+        self._count = 0
+        self._ledger = LineFile(self.folder / "ledger.jsonl")
+        self._ledger.mend()
+        self._header = _header_of(self.folder / "runs.csv")
+        self._runs = LineFile(
+            self.folder / "runs.csv", header=csv_line(list(self._header)), on_torn=lambda b: self._torn("runs.csv", b)
+        )
+        self._runs.mend()
+        self._metrics: LineFile | None = None
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def log(self, **fields: Any) -> RunRecord:
+        """Write one run; the names are the columns of `runs.csv`. What is missing stays unknown.
+
+        `arm` defaults to the experiment's name; run id, invocation and end time are filled in. Raises
+        UsageError for an unknown name or an impossible value, StoreError where the row could not be written.
+        """
+        record = self._complete(fields)
+        self.write(record)
+        return record
+
+    def write(
+        self, record: RunRecord, *, metrics: Iterable[Metric] = (), correct_mask: NDArray[Any] | None = None
+    ) -> None:
+        """Write one finished attempt with its metrics; the row of `runs.csv` comes last and makes it count."""
+        with self._lock:
+            if correct_mask is not None:
+                self._write_mask(record.run_id, correct_mask)
+            for metric in metrics:
+                self._write_metric(record.run_id, metric)
+            self._runs.append(row_of(record, self._header))
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Append one line to the ledger."""
+        line = json.dumps({"at": utc_now(), "event": event} | facts, ensure_ascii=False, default=str)
+        self._ledger.append(line.encode() + b"\n")
+
+    def describe(self, experiment: Mapping[str, Any]) -> None:
+        """Write `experiment.json`: the resolved experiment that these runs are made for."""
+        _write_whole(self.folder / "experiment.json", json.dumps(experiment, indent=1, ensure_ascii=False).encode() + b"\n")
+
+    def keep_environment(self, fingerprint: str, description: Mapping[str, Any]) -> None:
+        path = self.folder / "environments" / f"{fingerprint}.json"
+        if not path.is_file():
+            _write_whole(path, json.dumps(description, indent=1, ensure_ascii=False, default=str).encode() + b"\n")
+
+    def keep_patch(self, sha256: str, patch: bytes) -> None:
+        path = self.folder / "patches" / f"{sha256}.patch"
+        if not path.is_file():
+            _write_whole(path, patch)
+
+    def close(self) -> None:
+        for file in (self._runs, self._ledger, self._metrics):
+            if file is not None:
+                file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- reading back ---------------------------------------------------------------------------------------
+
+    def summary(self, arm: str | None = None) -> list[Summary]:
+        """Mean, sd and 95 % intervals of accuracy and time, successful-run time and success rate, an arm each."""
+        from harness.report.summary import summarise
+
+        table = read_table(self.folder / "runs.csv", self.experiment)
+        return [s for s in summarise(table, self.target) if arm is None or s.arm == arm]
+
+    def print_summary(self) -> None:
+        for one in self.summary():
+            sys.stdout.write(f"{one}\n")
+
+    # --- inside ---------------------------------------------------------------------------------------------
+
+    def _complete(self, fields: dict[str, Any]) -> RunRecord:
+        for name in fields:
+            if name not in COLUMNS:
+                raise UsageError(f"log(): there is no column {name!r}. {nearest(name, COLUMNS)}")
+        record = RunRecord(
+            **{
+                "run_id": fields.get("run_id") or f"{self._invocation}.{self._count}",
+                "experiment": self.experiment,
+                "arm": fields.get("arm") or self.experiment,
+                "invocation": self._invocation,
+                "ended_at": utc_now(),
+                **{k: _plain(v) for k, v in fields.items()},
+            }
+        )
+        self._count += 1
+        return checked_record(record)
+
+    def _write_mask(self, run_id: str, mask: NDArray[Any]) -> None:
+        import io
+
+        import numpy as np
+
+        buffer = io.BytesIO()
+        np.save(buffer, np.packbits(np.asarray(mask, dtype=bool)))
+        _write_whole(self.folder / "correct" / f"{run_id}.npy", buffer.getvalue())
+
+    def _write_metric(self, run_id: str, metric: Metric) -> None:
+        if self._metrics is None:
+            path = self.folder / "metrics.csv"
+            header = csv_line(list(METRIC_COLUMNS))
+            self._metrics = LineFile(path, header=header, on_torn=lambda b: self._torn("metrics.csv", b))
+        values = (run_id, metric.metric, metric.unit or None, metric.step, float(metric.value))
+        self._metrics.append(csv_line([cell(v) for v in values]))
+
+    def _torn(self, file: str, fragment: bytes) -> None:
+        text = fragment.decode("utf-8", "replace")
+        self.repairs.append(
+            f"{self.folder / file}: an unfinished last line ({len(fragment)} bytes, an interrupted write) was cut off "
+            "and kept in ledger.jsonl"
+        )
+        self.note("repair", file=file, fragment=text)
+
+
+def new_invocation() -> str:
+    """A name for one joint process start, unique in the world."""
+    return uuid.uuid4().hex[:12]
+
+
+def checked_record(record: RunRecord) -> RunRecord:
+    """The record with accuracy and counts made to agree. Raises UsageError for what cannot be."""
+    if record.status not in STATUSES:
+        raise UsageError(f"status is {record.status!r}; allowed is {', '.join(STATUSES)}")
+    correct, total = record.correct, record.total
+    if (correct is None) != (total is None):
+        raise UsageError("'correct' and 'total' belong together: one is missing")
+    if correct is not None and total is not None:
+        if total <= 0 or not 0 <= correct <= total:
+            raise UsageError(f"correct is {correct} of total {total}; allowed is 0 <= correct <= total, total > 0")
+        record = replace(record, accuracy=correct / total)
+    if record.accuracy is not None and not 0 <= record.accuracy <= 1:
+        hint = " (a fraction, not a percentage)" if 1 < record.accuracy <= 100 else ""
+        raise UsageError(f"accuracy is {record.accuracy}; it must lie between 0 and 1{hint}")
+    if record.status == "completed" and record.accuracy is None:
+        raise UsageError("a completed run needs 'correct' and 'total', or 'accuracy'")
+    if record.time_s is not None and not 0 <= record.time_s < float("inf"):
+        raise UsageError(f"time_s is {record.time_s}; it must be a number of seconds, 0 or more")
+    return record
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as a Python number."""
+    return value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+
+
+def _header_of(path: Path) -> tuple[str, ...]:
+    """The header that rows are written under: the file's own, or this version's where the file is new."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return COLUMNS
+    with path.open("rb") as file:
+        first = file.readline()
+    if not first.endswith(b"\n"):
+        return COLUMNS
+    header = tuple(first.decode("utf-8-sig").strip().split(","))
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise StoreError(
+            f"{path}: its header lacks {', '.join(missing[:4])}: another version or another program wrote it. "
+            f"Bring it in with `harness import {path} --as NAME`, or log to a new store."
+        )
+    return header
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Replace a file in one step, so that it is never seen half written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as problem:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path}: cannot be written: {problem.strerror}. Free some space or use --results DIR; "
+            "runs.csv is whole, and the same command goes on where it stopped."
+        ) from problem

@@ -1,0 +1,192 @@
+"""Sample sizes, detectable differences and power; what to plan before a run is spent.
+
+`alpha` is one-sided everywhere: for a two-sided test at 5 % pass 0.025. Differences and `sd` share one unit. For
+non-inferiority the `difference` is true difference + margin. The sizes are the normal-quantile ones, rounded up;
+the t correction adds about one run (`exact_t` applies it). Figures: Cohen (1988), ch. 2; Julious (2004).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from scipy import special
+
+from harness.stats.solve import root
+
+MOST_RUNS = 10**9
+
+
+def seeds_one_sample(
+    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, exact_t: bool = False
+) -> int | None:
+    """Runs that show a mean at distance `difference` from a fixed bar; None where the difference is not above 0."""
+    n = _need(difference=difference, sd=sd, alpha=alpha, power=power)
+    if n is None or not exact_t:
+        return n
+    effect = difference / sd
+    return _first(n, lambda m: power_one_sample(effect=effect, n=m, alpha=alpha) >= power)
+
+
+def seeds_balanced(
+    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, exact_t: bool = False
+) -> int | None:
+    """Runs per arm of two arms of equal size; None where the difference is not above 0."""
+    n = _need(difference=difference, sd=sd * math.sqrt(2), alpha=alpha, power=power)
+    if n is None or not exact_t:
+        return n
+    effect = difference / sd
+    return _first(n, lambda m: power_two_sample(effect=effect, n1=m, n2=m, alpha=alpha) >= power)
+
+
+def seeds_vs_control(
+    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, control_runs: int
+) -> int | None:
+    """Candidate runs against `control_runs` frozen ones: sd² / ((difference / (z_alpha + z_power))² - sd² / n0).
+
+    None where no number of candidate runs can do it; `why_unreachable` says what could.
+    """
+    room = _room(difference=difference, sd=sd, alpha=alpha, power=power, control_runs=control_runs)
+    if room is None or room <= 0:
+        return None
+    n = sd * sd / room
+    return max(2, _up(n)) if n < MOST_RUNS else None
+
+
+def why_unreachable(
+    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, control_runs: int | None = None
+) -> str:
+    """Why the design has no answer, and which one has; empty where it has one."""
+    if difference <= 0:
+        return "the difference is 0 or on the wrong side of the margin: no number of runs can prove it"
+    if control_runs is None or _reachable(difference, sd, alpha, power, control_runs):
+        return ""
+    least = _need(difference=difference, sd=sd, alpha=alpha, power=power)
+    balanced = seeds_balanced(difference=difference, sd=sd, alpha=alpha, power=power)
+    return (
+        f"unreachable with {control_runs} control runs: more than {least} are needed, "
+        f"or {balanced} new runs of each arm"
+    )
+
+
+def detectable_difference(
+    *, sd: float, n: int, alpha: float = 0.05, power: float = 0.9, control_runs: int | None = None
+) -> float:
+    """The smallest true difference that `n` runs show with this power; against a fixed bar without `control_runs`."""
+    variance = sd * sd / n + (0.0 if control_runs is None else sd * sd / control_runs)
+    return _quantiles(alpha, power) * math.sqrt(variance)
+
+
+def power_one_sample(*, effect: float, n: int, alpha: float = 0.05) -> float:
+    """Power of the one-sided one-sample t test at standardised `effect` = difference / sd; noncentral t."""
+    return _power(nc=effect * math.sqrt(n), df=n - 1.0, alpha=alpha) if n >= 2 else 0.0
+
+
+def power_two_sample(*, effect: float, n1: int, n2: int, alpha: float = 0.05) -> float:
+    """Power of the one-sided two-sample t test of equal variances at standardised `effect`; noncentral t."""
+    if min(n1, n2) < 1 or n1 + n2 < 3:
+        return 0.0
+    return _power(nc=effect / math.sqrt(1 / n1 + 1 / n2), df=n1 + n2 - 2.0, alpha=alpha)
+
+
+def power_two_sided(*, effect: float, n1: int, n2: int, alpha: float = 0.05) -> float:
+    """Power of the two-sided two-sample t test at two-sided level `alpha`, both tails counted."""
+    upper = power_two_sample(effect=effect, n1=n1, n2=n2, alpha=alpha / 2)
+    return upper + power_two_sample(effect=-effect, n1=n1, n2=n2, alpha=alpha / 2)
+
+
+def invocations(
+    *, log_ratio: float, sd_between: float, alpha: float = 0.05, power: float = 0.9, least: int = 5
+) -> int | None:
+    """Invocations that show a speed-up of exp(`log_ratio`), from the sd of the invocation means of the log ratio.
+
+    t on S - 1 degrees of freedom throughout, never below `least`; None where the log ratio is not above 0.
+    """
+    if log_ratio <= 0:
+        return None
+    if sd_between == 0:
+        return least
+    n = seeds_one_sample(difference=log_ratio, sd=sd_between, alpha=alpha, power=power, exact_t=True)
+    return None if n is None else max(least, n)
+
+
+def runs_to_prove(
+    *, estimate: float, margin: float, sd: float, n: int, alpha: float = 0.05, power: float = 0.9,
+    control_runs: int | None = None,
+) -> int | None:  # fmt: skip
+    """N more: candidate runs beyond `n` that prove estimate > -margin with this power, were the estimate true.
+
+    Pass a shrunken estimate, never the raw mean of a screening winner, and 0 for "if nothing differs". For an
+    endpoint that has not passed, so at least 1; None where no number will do. Without `control_runs` the
+    comparison is with a fixed bar (estimate = mean - bar).
+    """
+    distance = estimate + margin
+    if control_runs is None:
+        total = seeds_one_sample(difference=distance, sd=sd, alpha=alpha, power=power)
+    else:
+        total = seeds_vs_control(difference=distance, sd=sd, alpha=alpha, power=power, control_runs=control_runs)
+    return None if total is None else max(1, total - n)
+
+
+def runs_to_prove_balanced(
+    *, estimate: float, margin: float, sd: float, n: int, alpha: float = 0.05, power: float = 0.9
+) -> int | None:
+    """N more per arm, where control and candidate grow together and both have `n` runs now."""
+    total = seeds_balanced(difference=estimate + margin, sd=sd, alpha=alpha, power=power)
+    return None if total is None else max(1, total - n)
+
+
+def _power(*, nc: float, df: float, alpha: float) -> float:
+    """The chance that t with noncentrality `nc` exceeds its central upper `alpha` quantile."""
+    critical = float(-special.stdtrit(df, alpha))
+    return float(special.nctdtr(df, -nc, -critical))  # by symmetry the upper tail, without cancellation
+
+
+def _quantiles(alpha: float, power: float) -> float:
+    """z_(1-alpha) + z_(power)."""
+    return float(-special.ndtri(alpha) + special.ndtri(power))
+
+
+def _need(*, difference: float, sd: float, alpha: float, power: float) -> int | None:
+    if difference <= 0:
+        return None
+    n = (_quantiles(alpha, power) * sd / difference) ** 2
+    return max(2, _up(n)) if n < MOST_RUNS else None
+
+
+def _room(*, difference: float, sd: float, alpha: float, power: float, control_runs: int) -> float | None:
+    """The variance that the candidate's mean may have once the control's is paid for."""
+    if difference <= 0:
+        return None
+    return (difference / _quantiles(alpha, power)) ** 2 - sd * sd / control_runs
+
+
+def _reachable(difference: float, sd: float, alpha: float, power: float, control_runs: int) -> bool:
+    room = _room(difference=difference, sd=sd, alpha=alpha, power=power, control_runs=control_runs)
+    return room is not None and room > 0 and sd * sd / room < MOST_RUNS
+
+
+def _up(n: float) -> int:
+    """Rounded up, but not by the last bit of a quotient that is whole."""
+    return math.ceil(n * (1 - 1e-12))
+
+
+def _first(start: int, enough: Callable[[int], bool]) -> int:
+    """The first whole number from about `start` on at which `enough` holds; power rises with n."""
+    n = start
+    while not enough(n):
+        n += 1
+    while n > 2 and enough(n - 1):
+        n -= 1
+    return n
+
+
+def fractional_runs(*, effect: float, alpha: float, power: float, arms: int) -> float:
+    """The solution in real numbers of the exact-t sample size (per arm), as textbooks print it; 1 or 2 `arms`."""
+
+    def excess(n: float) -> float:
+        df = arms * (n - 1)
+        return _power(nc=effect * math.sqrt(n / arms), df=df, alpha=alpha) - power
+
+    start = arms * (_quantiles(alpha, power) / effect) ** 2
+    return root(excess, max(1.5, 0.5 * start), start + 10)
