@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,13 +114,19 @@ def upper_tail(c: float, loading: FloatArray, *, df: float = math.inf, two_sided
     """
     if math.isinf(df):
         return float(_normal_tail(np.array([c]), loading, two_sided)[0])
-    nodes, weights = np.polynomial.legendre.leggauss(80)
+    nodes, weights = _legendre(80)
     low, high = (math.sqrt(special.chdtri(df, q) / df) for q in (1 - 1e-15, 1e-15))
     scale = low + (high - low) * (nodes + 1) / 2
     log_density = math.log(2) + df / 2 * math.log(df / 2) - special.gammaln(df / 2)
     log_density = log_density + (df - 1) * np.log(scale) - df * scale**2 / 2
     density = np.exp(log_density) * weights * (high - low) / 2
     return float(density @ _normal_tail(c * scale, loading, two_sided) / density.sum())
+
+
+@functools.cache
+def _legendre(points: int) -> tuple[FloatArray, FloatArray]:
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return nodes, weights
 
 
 def _normal_tail(c: FloatArray, loading: FloatArray, two_sided: bool) -> FloatArray:
