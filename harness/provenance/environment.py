@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.model.hashing import digest
+from harness.provenance.files import text_of
 from harness.provenance.gpu import Gpu
 from harness.provenance.software import (
     cpu_facts,
@@ -27,9 +28,10 @@ __all__ = ["describe_environment", "fingerprint", "row_fields"]
 
 # Which of several equal devices a worker was given is told by the device's UUID.
 _SELECTION = frozenset(("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"))
-# What of a device may differ between equals, or is not configuration.
-_INDIVIDUAL = frozenset(
-    ("index", "uuid", "driver", "cuda_driver", "memory_total_bytes", "vbios", "sm_max_clock_mhz", "memory_max_clock_mhz")
+# What is set on a device, not what it is at the moment, nor what tells equal devices apart.
+_CONFIGURED = (
+    *("name", "power_limit_w", "persistence", "ecc", "mig", "sm_application_clock_mhz"),
+    *("memory_application_clock_mhz", "graphics_clock_offset_mhz", "memory_clock_offset_mhz"),
 )
 
 
@@ -82,9 +84,8 @@ def row_fields(description: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _hardware(gpu: Gpu | None) -> dict[str, Any]:
-    configured = None if gpu is None else {key: v for key, v in asdict(gpu).items() if key not in _INDIVIDUAL}
     return {
-        "gpu": configured,
+        "gpu": None if gpu is None else {key: getattr(gpu, key) for key in _CONFIGURED},
         "gpu_count": 0 if gpu is None else 1,
         "cpu": {"name": cpu_name(), "logical_cores": os.cpu_count()},
     }
@@ -123,7 +124,7 @@ def _context(gpu: Gpu | None) -> dict[str, Any]:
 
 def _memory(meminfo: Path = Path("/proc/meminfo")) -> dict[str, int | None]:
     """The machine's memory and what is free of it, in bytes; the kernel speaks in KiB."""
-    text = _read(meminfo)
+    text = text_of(meminfo)
     found = {key: int(kib) * 1024 for key, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
     return {"memory_total_bytes": found.get("MemTotal"), "memory_free_bytes": found.get("MemAvailable")}
 
@@ -133,14 +134,7 @@ def _virtualisation() -> list[str]:
     signs = []
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ:
         signs.append("container")
-    if re.search(r"^flags\s*:.*\bhypervisor\b", _read(Path("/proc/cpuinfo")), re.MULTILINE):
+    if re.search(r"^flags\s*:.*\bhypervisor\b", text_of(Path("/proc/cpuinfo")), re.MULTILINE):
         signs.append("hypervisor")
-    product = _read(Path("/sys/class/dmi/id/product_name")).strip()
+    product = text_of(Path("/sys/class/dmi/id/product_name")).strip()
     return [*signs, product] if product else signs
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -28,12 +28,12 @@ SOURCE_SUFFIXES = frozenset(
     (".py", ".toml", ".yaml", ".yml", ".sh", ".c", ".h", ".cpp", ".cu", ".cuh")  # what a run may be made of
 )
 
-_QUIET = ("-c", "core.fsmonitor=false", "-c", "core.safecrlf=false")
+_QUIET = ("-c", "core.fsmonitor=false", "-c", "core.safecrlf=false", "-c", f"diff.orderFile={os.devnull}")
 _STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all")
 _DIFF = (
     *("diff", "--no-ext-diff", "--no-textconv", "--binary", "--full-index", "--no-renames", "--no-color"),
     *("--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--inter-hunk-context=0", "--diff-algorithm=myers"),
-    *("--no-relative", "--submodule=short", "-O/dev/null"),
+    *("--no-relative", "--submodule=short"),
 )
 _SUBMODULES = "--ignore-submodules=untracked"
 
@@ -191,8 +191,7 @@ def _write_diff(repository: git.Repo, patch: _Patch, arguments: list[str]) -> No
     process = repository.git.execute(command, as_process=True)
     while chunk := process.stdout.read(2**16):
         if not patch.write(chunk):
-            process.terminate()
-            process.proc.communicate()
+            del process  # GitPython ends git with it
             return
     process.wait()
 

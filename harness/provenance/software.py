@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from harness.provenance.files import text_of
 
 __all__ = [
     "DEFAULT_LIBRARIES",
@@ -69,8 +72,6 @@ def torch_build() -> dict[str, str | None]:
 
 def _torch_facts() -> dict[str, str]:
     """The texts that torch/version.py assigns to names."""
-    import ast
-
     path = _torch_version_file()
     if path is None:
         return {}
@@ -78,13 +79,17 @@ def _torch_facts() -> dict[str, str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return {}
-    facts: dict[str, str] = {}
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        value = getattr(node, "value", None)
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            facts |= {target.id: value.value for target in targets if isinstance(target, ast.Name)}
-    return facts
+    assignments = (node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
+    return {name: text for node in assignments for name, text in _assigned_texts(node)}
+
+
+def _assigned_texts(node: ast.Assign | ast.AnnAssign) -> Iterator[tuple[str, str]]:
+    """Name and text for each name that this statement sets to a literal text."""
+    if not (isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)):
+        return
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if isinstance(target, ast.Name):
+            yield target.id, node.value.value
 
 
 def _torch_version_file() -> Path | None:
@@ -116,7 +121,7 @@ def kernel() -> str:
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     """The processor's name as it gives it itself, or at least its kind; None where nothing is known."""
-    for line in _read(cpuinfo).splitlines():
+    for line in text_of(cpuinfo).splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("model name", "cpu model", "Model") and value.strip():
             return value.strip()
@@ -129,8 +134,8 @@ def cpu_facts(devices: Path = Path("/sys/devices/system/cpu")) -> dict[str, Any]
     logical_cores count on the machine;  affinity_cores  those that this process may use
     governor      of core 0, such as "performance";  max_mhz  its highest clock;  turbo  whether boost is allowed
     """
-    governor = _read(devices / "cpu0/cpufreq/scaling_governor").strip()
-    highest_khz = _read(devices / "cpu0/cpufreq/cpuinfo_max_freq").strip()
+    governor = text_of(devices / "cpu0/cpufreq/scaling_governor").strip()
+    highest_khz = text_of(devices / "cpu0/cpufreq/cpuinfo_max_freq").strip()
     return {
         "logical_cores": os.cpu_count(),
         "affinity_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -142,15 +147,8 @@ def cpu_facts(devices: Path = Path("/sys/devices/system/cpu")) -> dict[str, Any]
 
 def _turbo(devices: Path) -> bool | None:
     """Whether the clock may rise above its nominal value; Intel's driver states the opposite."""
-    forbidden = _read(devices / "intel_pstate/no_turbo").strip()
+    forbidden = text_of(devices / "intel_pstate/no_turbo").strip()
     if forbidden in ("0", "1"):
         return forbidden == "0"
-    allowed = _read(devices / "cpufreq/boost").strip()
+    allowed = text_of(devices / "cpufreq/boost").strip()
     return allowed == "1" if allowed in ("0", "1") else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
