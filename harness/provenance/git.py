@@ -1,7 +1,7 @@
 """Which revision of the code ran, and what in it was not committed.
 
 GitPython, and with it the git program, is loaded at the first question only. What goes to git is fixed
-but for two paths: the work tree and the folder of results, the latter as a literal pathspec. No external diff
+but for the paths that are left aside, which are literal pathspecs. No external diff
 driver, text converter or file-system monitor is started and no lock is taken, so that many workers may ask at once.
 """
 
@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,8 +53,8 @@ class GitState:
     reason: str = ""
 
 
-def git_state(start: Path, *, exclude: Path | None = None) -> GitState:
-    """The state of the repository that holds `start` (a file or folder), whatever lies under `exclude` left aside.
+def git_state(start: Path, *, exclude: Sequence[Path] = ()) -> GitState:
+    """The state of the repository that holds `start` (a file or folder); what lies under `exclude` is left aside.
 
     Never raises for a repository that is missing, empty, bare or unreadable, nor where git is not installed.
     """
@@ -91,7 +91,7 @@ def _load_gitpython() -> Any:
             os.environ["GIT_PYTHON_REFRESH"] = before
 
 
-def _state(repository: git.Repo, exclude: Path | None) -> GitState:
+def _state(repository: git.Repo, exclude: Sequence[Path]) -> GitState:
     if repository.working_tree_dir is None:
         return GitState(reason="the repository is bare")
     root = Path(repository.working_tree_dir)
@@ -120,14 +120,12 @@ def _environment(repository: git.Repo, root: Path) -> dict[str, str]:
     return variables
 
 
-def _pathspecs(root: Path, exclude: Path | None) -> list[str]:
-    """Arguments that keep git out of `exclude`; empty where that is none, outside, or the whole work tree."""
-    if exclude is None:
-        return []
-    inside, whole = exclude.resolve(), root.resolve()
-    if inside == whole or not inside.is_relative_to(whole):
-        return []
-    return ["--", ":(top)", f":(top,exclude,literal){inside.relative_to(whole).as_posix()}"]
+def _pathspecs(root: Path, exclude: Sequence[Path]) -> list[str]:
+    """Arguments that keep git out of `exclude`; a folder outside the work tree, or the whole of it, excludes nothing."""
+    whole = root.resolve()
+    below = [folder.resolve() for folder in exclude if whole in folder.resolve().parents]
+    specs = [f":(top,exclude,literal){folder.relative_to(whole).as_posix()}" for folder in below]
+    return ["--", ":(top)", *specs] if specs else []
 
 
 def _run(repository: git.Repo, arguments: Iterable[str]) -> bytes:

@@ -116,13 +116,21 @@ def test_the_folder_of_results_is_left_aside(clean: Path) -> None:
     (clean / "results" / "runs.csv").write_text("seed\n7\n")
     (clean / "results" / "copy.py").write_text("pass\n")
     assert git_state(clean).dirty is True
-    assert git_state(clean, exclude=clean / "results").dirty is False
+    assert git_state(clean, exclude=[clean / "results"]).dirty is False
+
+
+def test_several_folders_are_left_aside(clean: Path) -> None:
+    for name in ("one", "two"):
+        (clean / name).mkdir()
+        (clean / name / "a.py").write_text("pass\n")
+    assert git_state(clean, exclude=[clean / "one"]).dirty is True
+    assert git_state(clean, exclude=(clean / "one", clean / "two")).dirty is False
 
 
 def test_leaving_the_results_aside_hides_nothing_else(clean: Path) -> None:
     (clean / "results" / "runs.csv").write_text("seed\n7\n")
     (clean / "results-of-mine.py").write_text("pass\n")
-    state = git_state(clean, exclude=clean / "results")
+    state = git_state(clean, exclude=[clean / "results"])
     assert state.patch is not None
     assert b"results-of-mine.py" in state.patch
     assert b"runs.csv" not in state.patch
@@ -131,14 +139,14 @@ def test_leaving_the_results_aside_hides_nothing_else(clean: Path) -> None:
 @pytest.mark.parametrize("exclude", [".", "..", "../elsewhere", "missing"])
 def test_a_folder_outside_or_around_the_tree_excludes_nothing(clean: Path, exclude: str) -> None:
     (clean / "train.py").write_text("lr = 0.2\n")
-    assert git_state(clean, exclude=clean / exclude).dirty is True
+    assert git_state(clean, exclude=[clean / exclude]).dirty is True
 
 
 def test_a_folder_of_results_with_pattern_characters_is_taken_by_the_letter(clean: Path) -> None:
     (clean / "r*").mkdir()
     (clean / "r*" / "a.py").write_text("pass\n")
     (clean / "run.py").write_text("pass\n")
-    state = git_state(clean, exclude=clean / "r*")
+    state = git_state(clean, exclude=[clean / "r*"])
     assert state.patch is not None
     assert b"b/run.py" in state.patch
     assert b"a.py" not in state.patch
