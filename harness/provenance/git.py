@@ -1,8 +1,8 @@
 """Which revision of the code ran, and what in it was not committed.
 
 GitPython, and with it the git program, is loaded at the first question only. What goes to git is fixed
-but for the paths that are left aside, which are literal pathspecs. No external diff
-driver, text converter or file-system monitor is started and no lock is taken, so that many workers may ask at once.
+but for the paths that are left aside, which are literal pathspecs. No external diff driver, text converter or
+file-system monitor is started and no lock is taken, so that many workers may ask at once.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _environment(repository: git.Repo, root: Path) -> dict[str, str]:
 
 
 def _pathspecs(root: Path, exclude: Sequence[Path]) -> list[str]:
-    """Arguments that keep git out of `exclude`; a folder outside the work tree, or the whole of it, excludes nothing."""
+    """Arguments that keep git out of `exclude`; a folder outside or around the work tree excludes nothing."""
     whole = root.resolve()
     below = [folder.resolve() for folder in exclude if whole in folder.resolve().parents]
     specs = [f":(top,exclude,literal){folder.relative_to(whole).as_posix()}" for folder in below]
