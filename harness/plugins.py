@@ -27,6 +27,8 @@ from harness.trainer import Trainer
 GROUP = "harness.trainers"
 FUNCTION_CLOCK = "the whole call of the user's function"
 PROCESS_CLOCK = "the whole process, from its start to its end"
+REQUIRED = ...
+"""The default of a key that has none: a singleton that survives pickling."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Knob:
 
     key: str
     kind: Any
-    default: Any = dataclasses.MISSING
+    default: Any = REQUIRED
     compute: bool = False
     evaluation: bool = False
     process: bool = False
@@ -46,7 +48,7 @@ class Knob:
 
     @property
     def required(self) -> bool:
-        return self.default is dataclasses.MISSING
+        return self.default is REQUIRED
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _default_of(entry: dataclasses.Field[Any]) -> Any:
         return entry.default
     if entry.default_factory is not dataclasses.MISSING:
         return entry.default_factory()
-    return dataclasses.MISSING
+    return REQUIRED
 
 
 def _flatten_instance(instance: Any, prefix: str) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""The command line: one file a command, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "run": "Run an experiment: what is missing up to N seeds per arm.",
+    "compare": "Compare candidates with a control: intervals, tests and one verdict.",
+    "list": "List experiments, stores and trainers.",
+    "show": "Show one experiment: question, arms, runs so far, ledger.",
+    "verify": "Check a store's integrity and re-run one stored seed.",
+    "import": "Bring a CSV from elsewhere in as a store.",
+    "export": "Write a store as one tidy CSV or JSON Lines file.",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name; the module of a command is imported when it is called, not when help lists it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}_command").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from harness.errors import nearest
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"There is no command {args[0]!r}. {nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="speedrun-harness", prog_name="harness")
+def harness() -> None:
+    """Is this change to my training really faster, or better?
+
+    \b
+    harness run quickstart                       two arms, 25 seeds, one verdict
+    harness run exp.toml --seeds 25              every seed in randomised interleaved blocks
+    harness run old.py new.py --seeds 25         two scripts of your own
+    harness compare CONTROL CANDIDATE            intervals, tests, findings, verdict
+    """
+
+
+def main() -> None:
+    """Entry point: the exit codes of the contract, and no traceback for a user's mistake."""
+    sys.exit(run_cli(sys.argv[1:]))
+
+
+def run_cli(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
+    from harness.errors import HarnessError
+
+    try:
+        code = harness.main(args=arguments, prog_name="harness", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as problem:
+        problem.show(file=sys.stderr)
+        return 2
+    except HarnessError as problem:
+        click.echo(f"harness: {problem}", err=True)
+        return problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("harness: interrupted. Every finished run is stored; the same command goes on from here.", err=True)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as problem:  # noqa: BLE001 - the last resort: say so, and how to see more
+        if os.environ.get("HARNESS_DEBUG"):
+            raise
+        click.echo(
+            f"harness: internal error: {type(problem).__name__}: {problem}. This is a defect of the harness; "
+            "set HARNESS_DEBUG=1 to see where.",
+            err=True,
+        )
+        return 70

@@ -171,7 +171,7 @@ class _Turn:
                 worker.send({"do": "setup", "trainer": info.ref, "arms": configs})
             for worker in processes:
                 group = [arm for arm in arms if self.workers[arm] is worker]
-                hello = self._answer(worker, group[0], PREPARE_TIMEOUT_S, warmup=True)
+                hello = self._answer(worker, group)
                 self.hello |= dict.fromkeys(group, hello)
             yield
         finally:
@@ -189,15 +189,16 @@ class _Turn:
             groups.setdefault(key, []).append(arm)
         return list(groups.values())
 
-    def _answer(self, worker: Worker, arm: str, limit: float, *, warmup: bool) -> dict[str, Any]:
-        """A worker's answer before its first run; a failure is recorded for `arm` and ends this start."""
+    def _answer(self, worker: Worker, arms: Sequence[str]) -> dict[str, Any]:
+        """A worker's answer before its first run; a failure is recorded for `arms` and ends this start."""
         try:
-            answer = worker.wait(limit)
+            answer = worker.wait(PREPARE_TIMEOUT_S)
         except (WorkerDied, WorkerTimeout) as problem:
             answer = {"status": _status(problem), "error": str(problem)}
         if answer["status"] != "ready":
-            record = self._record(arm, seed=None, warmup=warmup, status=answer["status"], error=answer["error"])
-            self.state.report(Finished(record))
+            for arm in arms:
+                record = self._record(arm, None, warmup=True, status=answer["status"], error=answer["error"])
+                self.state.report(Finished(record))
             raise _Restart
         return answer
 
@@ -206,7 +207,7 @@ class _Turn:
     def _warm_up(self, arms: Sequence[str]) -> None:
         for arm in block_order(arms, self.campaign.experiment.seed_root, self.name):
             self.workers[arm].send({"do": "prepare", "arms": [arm]})
-            self._answer(self.workers[arm], arm, PREPARE_TIMEOUT_S, warmup=True)
+            self._answer(self.workers[arm], [arm])
             seed = self.campaign.warmup_seed(self.state.next_warmup())
             self._attempt([arm], seed, None, 0, warmup=True)
 

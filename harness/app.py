@@ -1,0 +1,383 @@
+"""The use cases: the only file that joins what reads and writes with what only computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import IncompleteError, UsageError, nearest
+from harness.model.experiment import Experiment
+from harness.model.hashing import digest
+
+if TYPE_CHECKING:
+    from harness.design.plan import Plan
+    from harness.executors.base import Campaign, Finished, Provenance
+    from harness.plugins import TrainerInfo
+    from harness.store.read import Store, Table
+
+
+# --- run ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run needs beyond the experiment."""
+
+    results: Path = Path("results")
+    store_name: str | None = None
+    executor: str = "local"
+    workers: int = 1
+    retries: int = 1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A campaign before its first run: what is there, what is missing, and where it goes."""
+
+    experiment: Experiment
+    store: Store
+    plan: Plan
+    slot: int
+    done: dict[str, int]
+    attempts: dict[tuple[str, int], int]
+    warmups: int
+    hours: float | None
+
+    @property
+    def complete(self) -> bool:
+        return self.plan.runs == 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of `run --dry-run`."""
+        return {
+            "schema": 1,
+            "experiment": self.experiment.name,
+            "question": self.experiment.question,
+            "store": str(self.store.folder),
+            "stage": self.experiment.stage,
+            "seeds": self.experiment.seeds,
+            "arms": [
+                {"name": a.name, "role": a.role, "config": a.config, "completed": self.done.get(a.name, 0)}
+                for a in self.experiment.arms
+            ],
+            "blocks": self.plan.blocks,
+            "invocations": len(self.plan.invocations),
+            "runs": self.plan.runs,
+            "warmups": sum(len(i.arms) for i in self.plan.invocations),
+            "hours": self.hours,
+            "notes": list(self.experiment.notes),
+        }
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a campaign ended."""
+
+    prepared: Prepared
+    completed: dict[str, int]
+    given_up: dict[str, str] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> dict[str, int]:
+        wanted = self.prepared.experiment.seeds
+        names = [arm.name for arm in self.prepared.experiment.arms]
+        return {name: wanted - self.completed.get(name, 0) for name in names if self.completed.get(name, 0) < wanted}
+
+
+def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
+    """What `run` would do. Raises UsageError where the store holds runs of something else under these names."""
+    from harness.design.plan import make_plan
+    from harness.design.seeds import choose_slot
+    from harness.store.read import open_store
+
+    store = open_store(options.results, options.store_name or experiment.name)
+    table = _rows_if_any(store)
+    infos = trainer_infos(experiment)
+    if table is not None:
+        _refuse_other_runs(experiment, infos, table, store)
+    slot = store.experiment.get("seed_slot")
+    if not isinstance(slot, int):
+        slot = choose_slot(store.name, experiment.seed_root, _slots_of_others(options.results, store.name))
+    done, attempts, warmups = _progress(table, experiment.stage)
+    plan = make_plan(
+        [arm.name for arm in experiment.arms],
+        experiment=store.name,
+        stage=experiment.stage,
+        seeds=experiment.seeds,
+        seed_root=experiment.seed_root,
+        slot=slot,
+        done=done,
+        invocations=experiment.invocations,
+    )
+    counts = {arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms}
+    hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
+    return Prepared(experiment, store, plan, slot, counts, attempts, warmups, hours)
+
+
+def _rows_if_any(store: Store) -> Table | None:
+    from harness.store.read import read_table
+
+    if not store.exists or store.runs_path.stat().st_size == 0:
+        return None
+    return read_table(store.runs_path, store.name)
+
+
+def trainer_infos(experiment: Experiment) -> dict[str, TrainerInfo]:
+    from harness.plugins import trainer_info
+
+    return {arm.name: trainer_info(arm.trainer) for arm in experiment.arms}
+
+
+def _progress(table: Table | None, stage: str) -> tuple[set[tuple[str, int]], dict[tuple[str, int], int], int]:
+    """Completed (arm, replicate) pairs of the stage, failed attempts by pair, and the warm-ups made so far."""
+    done: set[tuple[str, int]] = set()
+    attempts: dict[tuple[str, int], int] = {}
+    if table is None:
+        return done, attempts, 0
+    warm = table.flags("warmup")
+    columns = (table.text("arm"), table.text("stage"), table.text("replicate"), table.text("status"))
+    for is_warm, arm, at, replicate, status in zip(warm, *columns, strict=True):
+        if is_warm or at != stage or not replicate:
+            continue
+        if status == "completed":
+            done.add((arm, int(replicate)))
+        else:
+            attempts[arm, int(replicate)] = attempts.get((arm, int(replicate)), 0) + 1
+    return done, attempts, int(warm.sum())
+
+
+def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo], table: Table, store: Store) -> None:
+    """One arm name is one configuration and one version of the code, as long as the store lives."""
+    columns = (table.text("arm"), table.text("config_hash"), table.text("code_hash"))
+    stored: dict[str, set[tuple[str, str]]] = {}
+    for arm, config_hash, code_hash in set(zip(*columns, strict=True)):
+        stored.setdefault(arm, set()).add((config_hash, code_hash))
+    way_out = f"Give this campaign a store of its own with --as NAME (or another folder with --results DIR), or delete {store.folder}."
+    for arm in experiment.arms:
+        code = infos[arm.name].code_hash(arm.config) or ""
+        for config_hash, code_hash in stored.get(arm.name, ()):
+            if config_hash and config_hash != arm.config_hash:
+                raise UsageError(
+                    f"{store.folder} holds runs of {arm.name!r} with another configuration "
+                    f"({config_hash}; now it is {arm.config_hash}). {way_out}"
+                )
+            if code_hash and code and code_hash != code:
+                raise UsageError(
+                    f"{store.folder} holds runs of {arm.name!r} by another version of its code "
+                    f"({code_hash}; now it is {code}). {way_out} To compare two versions: `harness run old.py new.py`."
+                )
+
+
+def _slots_of_others(results: Path, name: str) -> set[int]:
+    from harness.store.read import open_store, store_names
+
+    others = (open_store(results, other).experiment.get("seed_slot") for other in store_names(results) if other != name)
+    return {slot for slot in others if isinstance(slot, int)}
+
+
+def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float | None:
+    """Hours of the missing runs from the stored times of the same configurations; None where there are none."""
+    import numpy as np
+
+    from harness.store.read import read_table, store_names
+
+    wanted = {arm.config_hash: arm.name for arm in experiment.arms}
+    seen: dict[str, list[float]] = {}
+    for name in store_names(results):
+        table = read_table(results / name / "runs.csv", name)
+        for config_hash, seconds in zip(table.text("config_hash"), table.numbers("time_s"), strict=True):
+            if config_hash in wanted and np.isfinite(seconds):
+                seen.setdefault(config_hash, []).append(float(seconds))
+    if not seen:
+        return None
+    means = {h: float(np.mean(v)) for h, v in seen.items()}
+    fallback = float(np.mean(list(means.values())))
+    by_arm = {arm.name: means.get(arm.config_hash, fallback) for arm in experiment.arms}
+    runs = sum(by_arm[arm] for i in plan.invocations for block in i.blocks for arm in block.arms)
+    return (runs + sum(by_arm[arm] for i in plan.invocations for arm in i.arms)) / 3600
+
+
+def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished], None] | None = None) -> RunReport:
+    """Run what is missing and store every attempt. Raises StoreError where the store cannot be written."""
+    from harness.logger import ExperimentLogger
+    from harness.store.append import CampaignLock
+
+    if prepared.complete:
+        return RunReport(prepared, prepared.done)
+    lock = CampaignLock(prepared.store.folder)
+    completed = dict(prepared.done)
+    try:
+        with ExperimentLogger(prepared.store.name, results=options.results) as logger:
+            campaign = _campaign(prepared, options, logger)
+
+            def store(finished: Finished) -> None:
+                record = finished.record
+                if finished.environment is not None and record.environment:
+                    logger.keep_environment(record.environment, finished.environment)
+                logger.write(record, metrics=finished.metrics, correct_mask=finished.correct_mask)
+                if record.status == "completed" and not record.warmup:
+                    completed[record.arm] = completed.get(record.arm, 0) + 1
+                if on_finished is not None:
+                    on_finished(finished)
+
+            try:
+                result = _executor(options.executor).run(campaign, store)
+            except KeyboardInterrupt:
+                logger.note("interrupted", completed=completed)
+                raise
+            logger.note("campaign-end", completed=completed, given_up=result.given_up)
+            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs))
+    finally:
+        lock.release()
+
+
+def _executor(name: str) -> Any:
+    from importlib import metadata
+
+    points = {point.name: point for point in metadata.entry_points(group="harness.executors")}
+    if name not in points:
+        raise UsageError(f"Unknown executor {name!r}. {nearest(name, points)}")
+    return points[name].load()()
+
+
+def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
+    from harness import __version__
+    from harness.executors.base import Campaign
+
+    experiment, store = prepared.experiment, prepared.store
+    description = _merged_description(store, experiment) | {"seed_slot": prepared.slot}
+    experiment_hash = digest(experiment.as_dict() | {"seeds": None})
+    infos = trainer_infos(experiment)
+    provenance = _provenance(experiment, infos, options.results, logger)
+    changes = _changed_promises(store.experiment, description)
+    if changes:
+        logger.note("promises-changed", changes=changes)
+    logger.describe(description)
+    logger.note(
+        "campaign",
+        harness=__version__,
+        stage=experiment.stage,
+        seeds=experiment.seeds,
+        experiment_hash=experiment_hash,
+        runs=prepared.plan.runs,
+        invocations=len(prepared.plan.invocations),
+        workers=options.workers,
+        executor=options.executor,
+    )
+    return Campaign(
+        experiment=_renamed(experiment, store.name),
+        plan=prepared.plan,
+        infos=infos,
+        provenance=provenance,
+        slot=prepared.slot,
+        experiment_hash=experiment_hash,
+        attempts=prepared.attempts,
+        warmups=prepared.warmups,
+        retries=options.retries,
+        workers=options.workers,
+    )
+
+
+def _renamed(experiment: Experiment, name: str) -> Experiment:
+    from dataclasses import replace
+
+    return replace(experiment, name=name)
+
+
+def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
+    """The new description, with the arms that the store has and this campaign did not ask for."""
+    new = _renamed(experiment, store.name).as_dict()
+    names = {arm["name"] for arm in new["arms"]}
+    new["arms"] += [arm for arm in store.arms() if arm.get("name") not in names]
+    return new
+
+
+PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
+
+
+def _changed_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What was promised before the first run and reads otherwise now."""
+    return {k: [old.get(k), new[k]] for k in PROMISES if old and old.get(k) != new[k]}
+
+
+def _provenance(
+    experiment: Experiment, infos: Mapping[str, TrainerInfo], results: Path, logger: Any
+) -> dict[str, Provenance]:
+    """Code hash and git state of each arm; uncommitted changes are kept as a patch."""
+    from harness.executors.base import Provenance
+    from harness.provenance import git_state
+
+    states: dict[Path, Any] = {}
+    out: dict[str, Provenance] = {}
+    for arm in experiment.arms:
+        info = infos[arm.name]
+        folder = info.sources[0].resolve().parent if info.sources else Path.cwd()
+        if folder not in states:
+            states[folder] = git_state(folder, exclude=results.resolve())
+            if states[folder].patch is not None and states[folder].patch_sha256:
+                logger.keep_patch(states[folder].patch_sha256, states[folder].patch)
+        state = states[folder]
+        out[arm.name] = Provenance(info.code_hash(arm.config), state.commit, state.dirty)
+    return out
+
+
+def require_complete(report: RunReport) -> None:
+    """Raise IncompleteError where runs that were asked for are not there."""
+    if not report.missing:
+        return
+    parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
+    reasons = [f"{arm} was given up: {error}" for arm, error in report.given_up.items()]
+    raise IncompleteError(
+        f"Some runs could not be had. {'; '.join(parts)}. {' '.join(reasons)} "
+        f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "
+        "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing."
+    )
+
+
+def experiments_of(names: Sequence[str], results: Path) -> list[str]:
+    """The given names where they are stores."""
+    from harness.store.read import store_names
+
+    return [name for name in names if name in store_names(results)]
+
+
+def run_document(report: RunReport, results: Path) -> dict[str, Any]:
+    """The JSON of `run`: what is there now, and the comparison where there is one."""
+    judged = _judged(report, results)
+    return report.prepared.as_dict() | {
+        "completed": report.completed,
+        "missing": report.missing,
+        "given_up": report.given_up,
+        "comparison": None if judged is None else judged.as_dict(),
+    }
+
+
+def run_text(report: RunReport, results: Path) -> str:
+    """What `run` prints at its end."""
+    from harness.report.table import table_text
+
+    prepared = report.prepared
+    counts = ", ".join(f"{name} {report.completed.get(name, 0)}" for name in (a.name for a in prepared.experiment.arms))
+    if prepared.complete:
+        head = f"Nothing to do: {prepared.experiment.seeds} seeds of every arm are in {prepared.store.folder}."
+    else:
+        head = f"Stored in {prepared.store.folder}: {_shortened(counts)}."
+    judged = _judged(report, results)
+    return head if judged is None else f"{head}\n\n{table_text(judged)}"
+
+
+def _shortened(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _judged(report: RunReport, results: Path) -> Any:
+    """The comparison of the store's own arms, or None where it holds a single arm or too few runs to say anything."""
+    experiment = report.prepared.experiment
+    if experiment.control is None or not experiment.candidates:
+        return None
+    if any(not report.completed.get(arm.name) for arm in experiment.arms):
+        return None
+    return judge([report.prepared.store.name], results)

@@ -1,0 +1,165 @@
+"""What a campaign shows while it runs: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+PLAIN_EVERY_S = 10.0
+
+
+@dataclass
+class Tally:
+    """Runs done, and accuracy and time so far, of one arm (Welford's updates)."""
+
+    done: int = 0
+    fresh: int = 0
+    failed: int = 0
+    accuracy: float = 0.0
+    spread: float = 0.0
+    time_s: float = 0.0
+    timed: int = 0
+
+    def add(self, accuracy: float | None, time_s: float | None) -> None:
+        self.done += 1
+        if accuracy is not None:
+            self.fresh += 1
+            step = accuracy - self.accuracy
+            self.accuracy += step / self.fresh
+            self.spread += step * (accuracy - self.accuracy)
+        if time_s is not None:
+            self.timed += 1
+            self.time_s += (time_s - self.time_s) / self.timed
+
+    def text(self) -> str:
+        if not self.fresh:
+            return "-"
+        sd = math.sqrt(self.spread / (self.fresh - 1)) if self.fresh > 1 else None
+        shown = f"{100 * self.accuracy:.2f} %" + (f" (sd {100 * sd:.2f})" if sd is not None else "")
+        return shown + (f", {self.time_s:.3f} s" if self.timed else "")
+
+
+@dataclass
+class Display:
+    """The state of a campaign; `left_s` from what the finished runs took on the wall clock."""
+
+    prepared: Any
+    started: float = field(default_factory=time.monotonic)
+    finished: int = 0
+    warmups: int = 0
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for arm in self.prepared.experiment.arms:
+            self.tallies[arm.name] = Tally(done=self.prepared.done.get(arm.name, 0))
+
+    def take(self, finished: Any) -> None:
+        record = finished.record
+        if record.warmup:
+            self.warmups += 1
+            return
+        tally = self.tallies[record.arm]
+        if record.status == "completed":
+            self.finished += 1
+            tally.add(record.accuracy, record.time_s if record.lane == "exclusive" else None)
+        else:
+            tally.failed += 1
+
+    @property
+    def left_s(self) -> float | None:
+        if not self.finished:
+            return None
+        return (time.monotonic() - self.started) / self.finished * (self.prepared.plan.runs - self.finished)
+
+    def head(self) -> str:
+        runs = self.prepared.plan.runs
+        left = self.left_s
+        return f"{self.finished}/{runs} runs" + ("" if left is None else f", {_span(left)} left")
+
+    def lines(self) -> list[str]:
+        width = max(len(name) for name in self.tallies)
+        seeds = self.prepared.experiment.seeds
+        out = []
+        for name, tally in self.tallies.items():
+            failed = f"  {tally.failed} failed" if tally.failed else ""
+            out.append(f"{name:<{width}}  {tally.done:>4}/{seeds}  {tally.text()}{failed}")
+        return out
+
+
+def _span(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def progress(prepared: Any, *, silent: bool) -> Iterator[Callable[[Any], None] | None]:
+    """A callback for every finished attempt, and what it shows; nothing where `silent` or nothing is to do."""
+    if silent or prepared.complete:
+        yield None
+        return
+    display = Display(prepared)
+    shown = _on_terminal if sys.stderr.isatty() else _in_lines
+    with shown(display) as callback:
+        yield callback
+
+
+@contextmanager
+def _in_lines(display: Display) -> Iterator[Callable[[Any], None]]:
+    last = time.monotonic()
+    print(_opening(display), file=sys.stderr, flush=True)  # noqa: T201
+
+    def take(finished: Any) -> None:
+        nonlocal last
+        display.take(finished)
+        record = finished.record
+        if record.status != "completed":
+            print(_failure(record), file=sys.stderr, flush=True)  # noqa: T201
+        if time.monotonic() - last >= PLAIN_EVERY_S or display.finished == display.prepared.plan.runs:
+            last = time.monotonic()
+            text = "; ".join(f"{name} {tally.text()}" for name, tally in list(display.tallies.items())[:4])
+            print(f"{display.head()}; {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+    yield take
+
+
+def _opening(display: Display) -> str:
+    plan = display.prepared.plan
+    return (
+        f"{display.prepared.store.name}: {plan.runs} runs in {plan.blocks} blocks over "
+        f"{len(plan.invocations)} invocations, every arm warmed up in each"
+    )
+
+
+def _failure(record: Any) -> str:
+    what = "warm-up" if record.warmup else f"seed {record.seed}"
+    return f"{record.arm}, {what}, attempt {record.attempt}: {record.status}: {(record.error or '').splitlines()[0][:300]}"
+
+
+@contextmanager
+def _on_terminal(display: Display) -> Iterator[Callable[[Any], None]]:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+
+    def view() -> Group:
+        bar = ProgressBar(total=display.prepared.plan.runs, completed=display.finished, width=40)
+        return Group(Text(_opening(display)), bar, Text(display.head()), *[Text("  " + line) for line in display.lines()])
+
+    with Live(view(), console=console, refresh_per_second=4, transient=True) as live:
+
+        def take(finished: Any) -> None:
+            display.take(finished)
+            if finished.record.status != "completed":
+                console.print(_failure(finished.record), markup=False)
+            live.update(view())
+
+        yield take

@@ -1,0 +1,96 @@
+"""`harness run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import ExperimentName, answer, common
+
+
+@click.command("run")
+@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True, type=ExperimentName())
+@click.option("--seeds", type=click.IntRange(1, 65536), help="Seeds per arm.  [default: the experiment's]")
+@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key for every arm, e.g. --set lr.end=0.05.")
+@click.option("--preset", help="A preset of the experiment, e.g. cpu.")
+@click.option("--arm", "arms", multiple=True, help="Only this arm (and the control); may be given again.")
+@click.option("--stage", type=click.Choice(("screen", "confirm", "final")), help="Stage; each has fresh seeds.")
+@click.option("--executor", default="local", show_default=True, help="Where the runs are made.")
+@click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,
+              help="Invocations at a time. More than one a device: the shared lane, whose times are never used.")
+@click.option("--retries", type=click.IntRange(0, 100), default=1, show_default=True, help="Further attempts at a failed run.")
+@click.option("--as", "store_name", metavar="NAME", help="Name of the store, where it is not the experiment's.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
+@common
+def command(
+    names: tuple[str, ...],
+    seeds: int | None,
+    sets: tuple[str, ...],
+    preset: str | None,
+    arms: tuple[str, ...],
+    stage: str | None,
+    executor: str,
+    workers: int,
+    retries: int,
+    store_name: str | None,
+    dry_run: bool,
+    results: Path,
+    experiments: Path | None,
+    quiet: bool,
+    as_json: bool,
+    json_file: Path | None,
+) -> None:
+    """Run what is missing up to N seeds per arm, in randomised interleaved blocks.
+
+    EXPERIMENT is a name (see `harness list`), a TOML file, or your own train.py[:function]; two Python files
+    are interleaved, the first is the control. The same command again goes on where it stopped.
+    """
+    from harness import app, spec
+    from harness.errors import UsageError
+
+    request = spec.Request(spec.parse_sets(sets), preset, arms, seeds, stage, experiments)
+    found = spec.load(names, request)
+    if store_name and len(found) > 1:
+        raise UsageError("--as names one store, and several experiments were given: run them one by one.")
+    options = app.RunOptions(results, store_name, executor, workers, retries)
+    prepared = [app.prepare_run(experiment, options) for experiment in found]
+    if dry_run:
+        _dry_run(prepared, as_json, json_file)
+        return
+    reports, documents = [], []
+    for one in prepared:
+        reports.append(_campaign(one, options, quiet or as_json))
+        documents.append(app.run_document(reports[-1], results))
+    answer(
+        lambda: documents[0] if len(documents) == 1 else {"schema": 1, "experiments": documents},
+        lambda: "\n\n".join(app.run_text(report, results) for report in reports),
+        as_json=as_json,
+        json_file=json_file,
+    )
+    for report in reports:
+        app.require_complete(report)
+
+
+def _campaign(prepared: Any, options: Any, silent: bool) -> Any:
+    from harness import app
+    from harness.cli.progress import progress
+
+    with progress(prepared, silent=silent) as on_finished:
+        report = app.run(prepared, options, on_finished)
+    for repair in report.repairs:
+        click.echo(f"harness: repaired: {repair}", err=True)
+    return report
+
+
+def _dry_run(prepared: list[Any], as_json: bool, json_file: Path | None) -> None:
+    from harness.report.plan_text import dry_run_text
+
+    documents = [one.as_dict() for one in prepared]
+    answer(
+        lambda: documents[0] if len(documents) == 1 else {"schema": 1, "experiments": documents},
+        lambda: "\n\n".join(dry_run_text(document) for document in documents),
+        as_json=as_json,
+        json_file=json_file,
+    )
