@@ -138,3 +138,29 @@ def sd_interval(x: ArrayLike, *, confidence: float = 0.95) -> Estimate:
     low = m.sd * math.sqrt(df / special.chdtri(df, tail))
     high = m.sd * math.sqrt(df / special.chdtri(df, 1 - tail))
     return Estimate(m.sd, low, high, m.sd, "chi-square")
+
+
+def spread_ratio(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+    """sd(`a`) / sd(`b`) of independent samples with the F interval. Normal data only, as `sd_interval`.
+
+    For "these two series were not measured alike"; `spread_ratio_p` has the test.
+    """
+    ma, mb = moments(a), moments(b)
+    if not ma.sd or not mb.sd:
+        unknown = ma.sd is None or mb.sd is None
+        return Estimate(None, method="f", reason=TOO_FEW if unknown else NO_SPREAD)
+    tail = (1 - confidence) / 2
+    ratio = ma.sd / mb.sd
+    low = ratio / math.sqrt(special.fdtri(ma.n - 1, mb.n - 1, 1 - tail))
+    high = ratio * math.sqrt(special.fdtri(mb.n - 1, ma.n - 1, 1 - tail))
+    return Estimate(ratio, low, high, method="f")
+
+
+def spread_ratio_p(a: Moments, b: Moments) -> float | None:
+    """Two-sided p of H0: equal variances, by F; None where one has no spread to compare. Normal data only."""
+    if not a.variance or not b.variance:
+        return None
+    f = a.variance / b.variance
+    upper = float(special.fdtrc(a.n - 1, b.n - 1, f))
+    lower = float(special.fdtrc(b.n - 1, a.n - 1, 1 / f))
+    return max(min(1.0, 2 * min(upper, lower)), 5e-324)

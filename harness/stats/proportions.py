@@ -164,3 +164,18 @@ def _counts(k: int, n: int) -> bool:
 
 def _z(confidence: float) -> float:
     return float(-special.ndtri((1 - confidence) / 2))
+
+
+def expected_rate(*, mean: float, sd: float, target: float, grid: float = 0.0) -> float:
+    """The share of normal runs that reach `target`: Phi((mean - target + grid / 2) / sd) in steps of `grid`."""
+    if sd == 0:
+        return 1.0 if mean >= target else 0.0
+    return float(special.ndtr((mean - target + grid / 2) / sd))
+
+
+def consistency_p(k: int, n: int, *, mean: float, sd: float, target: float, grid: float = 0.0) -> float:
+    """Exact p of `k` of `n` successes under the rate that mean and sd imply; below .001 they contradict each other.
+
+    Catches a wrong threshold operator, a float32 threshold and mixed evaluations. Normal runs.
+    """
+    return binomial_p(k, n, expected_rate(mean=mean, sd=sd, target=target, grid=grid))
