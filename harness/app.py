@@ -316,7 +316,7 @@ def _provenance(
         info = infos[arm.name]
         folder = info.sources[0].resolve().parent if info.sources else Path.cwd()
         if folder not in states:
-            states[folder] = git_state(folder, exclude=results.resolve())
+            states[folder] = git_state(folder, exclude=(results.resolve(),))
             if states[folder].patch is not None and states[folder].patch_sha256:
                 logger.keep_patch(states[folder].patch_sha256, states[folder].patch)
         state = states[folder]
@@ -381,3 +381,45 @@ def _judged(report: RunReport, results: Path) -> Any:
     if any(not report.completed.get(arm.name) for arm in experiment.arms):
         return None
     return judge([report.prepared.store.name], results)
+
+
+# --- compare ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line states about a judgement; None leaves it to the experiment."""
+
+    claim: str | None = None
+    target: float | None = None
+    margin_pp: float | None = None
+    max_slowdown: float | None = None
+    alpha: float | None = None
+    stage: str | None = None
+
+
+def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Any:  # noqa: B008
+    """The comparison behind `compare` and `gate`. Raises StoreError where a store is missing, empty or damaged."""
+    from harness.comparison.compare import compare_samples
+    from harness.selection import Shelf, resolve
+
+    shelf = Shelf(results)
+    question = resolve(shelf, names, asked.stage)
+    return compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
+
+
+def promise_of(asked: Asked, stated: Mapping[str, Any], default_claim: str) -> Any:
+    """What was asked for on the command line, else what the experiment states, else the defaults."""
+    from harness.comparison.pair import Promise
+
+    def pick(key: str) -> Any:
+        own = getattr(asked, key)
+        return stated.get(key) if own is None else own
+
+    return Promise(
+        claim=pick("claim") or default_claim,
+        alpha=pick("alpha") or 0.05,
+        target=pick("target"),
+        margin_pp=pick("margin_pp"),
+        max_slowdown=pick("max_slowdown"),
+    )

@@ -70,6 +70,7 @@ class TrainerInfo:
     open_ended: bool = False
     declares_compute: bool = True
     config_class: type[Any] | None = None
+    kind: str = ""
 
     def code_hash(self, config: Mapping[str, Any]) -> str | None:
         """Hash of the trainer's own source files, or of the files that a command names; None where there are none."""
@@ -80,7 +81,8 @@ class TrainerInfo:
         return {key: knob.default for key, knob in self.knobs.items() if not knob.required}
 
     def config_hash(self, config: Mapping[str, Any]) -> str:
-        return digest([self.name, dict(config)])
+        """Hash of the configuration; of a script it does not hold the file's name, whose content is `code_hash`."""
+        return digest([self.kind or self.name, dict(config)])
 
     def compute_hash(self, config: Mapping[str, Any], code_hash: str | None) -> str | None:
         """Hash of everything that decides how much work is done and how; None where the trainer does not say.
@@ -389,6 +391,7 @@ def _script_info(ref: str, folder: Path) -> TrainerInfo:
             sources=(path,),
             open_ended=open_ended,
             declares_compute=False,
+            kind=f"function {found}",
         )
     return TrainerInfo(
         ref=absolute,
@@ -399,6 +402,7 @@ def _script_info(ref: str, folder: Path) -> TrainerInfo:
         own_process=True,
         open_ended=True,
         declares_compute=False,
+        kind="script",
     )
 
 

@@ -21,6 +21,10 @@ from typing import IO, Any
 from harness.processes import die_with_parent
 
 
+ACCELERATED = frozenset(("torch", "jax", "tensorflow", "cupy"))
+"""A trainer that names none of these libraries runs on the CPU, also beside a GPU."""
+
+
 def main() -> None:
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -74,9 +78,9 @@ class Session:
         self.info = trainer_info(ref)
         self.configs: dict[str, Any] = {}
         self.flat: dict[str, dict[str, Any]] = setup["arms"]
-        gpus = visible_gpus(os.environ)
-        gpu = gpus[0] if gpus else None
         libraries = self.info.libraries or DEFAULT_LIBRARIES
+        gpus = visible_gpus(os.environ) if ACCELERATED.intersection(libraries) else ()
+        gpu = gpus[0] if gpus else None
         self.environment = describe_environment(libraries, dict(self.info.environ), gpu)
         self.fingerprint = fingerprint(self.environment)
         self.fields = row_fields(self.environment)

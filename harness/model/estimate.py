@@ -83,7 +83,7 @@ class Finding:
     severity: Severity
     message: str
     advice: str
-    refuses: frozenset[str] = frozenset()  # of {"accuracy", "time"}
+    refuses: frozenset[str] = frozenset()  # of {"accuracy", "time", "time-superiority"}
 
     def as_dict(self) -> dict[str, Any]:
         return {"code": self.code, "severity": self.severity, "message": self.message, "advice": self.advice}

@@ -154,3 +154,26 @@ def _exp(x: float | None) -> float | None:
     if x is None or x > 709:  # beyond the range of a float there is no limit left to print
         return None
     return math.exp(x)
+
+
+def cost_ratio_from_speedup(
+    log_speedup: Contrast, *, k_first: int, n_first: int, k_second: int, n_second: int, confidence: float = 0.95
+) -> Estimate:
+    """first / second of two expected costs of success, from the log speed-up second / first of interleaved blocks.
+
+    (1 / speed-up) · (p_second / p_first); log-delta with (1 - p) / (n p) from each rate, the time's part on its own
+    degrees of freedom (Satterthwaite). Above 1: the first costs more per success. No success in an arm: no ratio.
+    """
+    method = "1 / speed-up × ratio of success rates, log delta"
+    if not k_first or not k_second:
+        return Estimate(None, method=method, reason="an arm has no run that reached the target")
+    rates = [(k / n, n) for k, n in ((k_first, n_first), (k_second, n_second))]
+    value = math.log(rates[1][0] / rates[0][0]) - log_speedup.value
+    if log_speedup.se is None or log_speedup.df is None:
+        return Estimate(math.exp(value), method=method, reason=log_speedup.reason)
+    spread = sum((1 - p) / (n * p) for p, n in rates)
+    se = math.hypot(log_speedup.se, math.sqrt(spread))
+    if se == 0:
+        return Estimate(math.exp(value), method=method, reason=log_speedup.reason)
+    df = satterthwaite((log_speedup.se**2, log_speedup.df), (spread, math.inf)) if log_speedup.se > 0 else math.inf
+    return log_ratio_to_ratio(Contrast(value, se, df, None, method), method, confidence=confidence)

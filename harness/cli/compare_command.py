@@ -1,0 +1,54 @@
+"""`harness compare`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.options import ExperimentName, answer, common, fraction, target_accuracy, write_file
+
+CLAIMS = click.Choice(("faster", "accurate", "equivalent", "no-regression"))
+
+
+@click.command("compare")
+@click.argument("names", metavar="CONTROL CANDIDATE...", nargs=-1, required=True, type=ExperimentName())
+@click.option("--claim", type=CLAIMS, help="What is claimed.  [default: the experiment's, else faster]")
+@click.option("--target", callback=target_accuracy, metavar="A", help="Accuracy that must be reached, e.g. 0.94.")
+@click.option("--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Accuracy margin in percentage points.")
+@click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01.")
+@click.option("--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]")
+@click.option("--stage", type=click.Choice(("screen", "confirm", "final")), help="Only the candidates' runs of this stage.")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the table as Markdown.")
+@common
+def command(
+    names: tuple[str, ...],
+    claim: str | None,
+    target: float | None,
+    margin_pp: float | None,
+    max_slowdown: float | None,
+    alpha: float | None,
+    stage: str | None,
+    markdown: Path | None,
+    results: Path,
+    experiments: Path | None,
+    quiet: bool,
+    as_json: bool,
+    json_file: Path | None,
+) -> None:
+    """Compare candidates with a control: table, findings and one verdict.
+
+    A name is a store (a name under results/), EXPERIMENT:ARM, or an arm's name where it is unique. One name
+    alone compares the arms of that store with its own control.
+    """
+    from harness import app
+    from harness.report.table import table_markdown, table_text
+
+    asked = app.Asked(claim, target, margin_pp, max_slowdown, alpha, stage)
+    judged = app.judge(names, results, asked)
+    if markdown is not None:
+        write_file(markdown, table_markdown(judged))
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    answer(judged.as_dict, lambda: table_text(judged, colour=colour), as_json=as_json, json_file=json_file)

@@ -1,0 +1,373 @@
+"""The comparison of one control with its candidates: every number of `harness compare --json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from harness.comparison.checks import STACK, findings_of
+from harness.comparison.frame import Frame
+from harness.comparison.judge import Decision, Endpoints, Judged, Levels, dunnett_tail, judge, simultaneous_levels
+from harness.comparison.pair import Pair, Promise, succeeded
+from harness.comparison.samples import Sample
+from harness.comparison.words import headline
+from harness.model.estimate import Estimate, Finding, Verdict, finite
+from harness.stats.clustered import clustered_mean
+from harness.stats.contrast import Contrast
+from harness.stats.means import hedges_g, one_sample
+from harness.stats.moments import moments
+from harness.stats.multiplicity import critical_value, loadings
+from harness.stats.proportions import newcombe, two_proportion_p, wilson
+from harness.stats.ratios import cost_of_success, cost_ratio_from_speedup, log_ratio_to_ratio
+from harness.stats.shrinkage import empirical_bayes, expected_luck
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """What one arm shows by itself."""
+
+    name: str
+    n: int
+    n_time: int
+    accuracy: Estimate
+    time_s: Estimate
+    success: Mapping[str, Any]
+    cost_of_success_s: Estimate
+    excluded: Mapping[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "n": self.n,
+            "n_time": self.n_time,
+            "accuracy": self.accuracy.as_dict(),
+            "time_s": self.time_s.as_dict(),
+            "success": dict(self.success),
+            "cost_of_success_s": self.cost_of_success_s.as_dict(),
+            "excluded": dict(self.excluded),
+        }
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a candidate is worth as one of several: all in percentage points, differences from the control."""
+
+    k: int
+    shrunk_pp: float | None
+    low_pp: float | None
+    high_pp: float | None
+    luck_pp: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "k": self.k,
+            "shrunk_pp": finite(self.shrunk_pp),
+            "simultaneous_ci95_pp": [finite(self.low_pp), finite(self.high_pp)],
+            "luck_pp": finite(self.luck_pp),
+        }
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """One candidate against the control."""
+
+    control: ArmSummary
+    candidate: ArmSummary
+    difference_pp: Estimate
+    p: float | None
+    effect_size: Estimate
+    endpoints: Endpoints
+    speedup: Estimate
+    design: str
+    invocations: int
+    icc: float | None
+    effective_n: float | None
+    predicted_speedup: float | None
+    success_difference: Estimate
+    success_p: float | None
+    cost_ratio: Estimate
+    verdict: Verdict
+    headline: str
+    more_runs: int | None
+    findings: tuple[Finding, ...]
+    needed: Mapping[str, Decision]
+    selection: Selection | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        ends = self.endpoints
+        out: dict[str, Any] = {
+            "control": self.control.as_dict(),
+            "candidate": self.candidate.as_dict(),
+            "accuracy": {
+                "difference_pp": self.difference_pp.as_dict(),
+                "p": finite(self.p),
+                "effect_size": self.effect_size.as_dict(),
+                "bar": ends.bar.as_dict(),
+                "noninferiority": ends.noninferiority.as_dict(),
+                "superiority": ends.superiority.as_dict(),
+                "equivalence": ends.equivalence.as_dict(),
+            },
+            "time": {
+                "speedup": self.speedup.as_dict(),
+                "decision": ends.time.as_dict(),
+                "noninferiority": ends.time_noninferiority.as_dict(),
+                "equivalence": ends.time_equivalence.as_dict(),
+                "design": self.design,
+                "invocations": self.invocations,
+                "icc": finite(self.icc),
+                "effective_n": finite(self.effective_n),
+                "predicted_speedup": finite(self.predicted_speedup),
+            },
+            "success": {"difference": self.success_difference.as_dict(), "p": finite(self.success_p)},
+            "cost_of_success": {"ratio": self.cost_ratio.as_dict()},
+            "verdict": self.verdict,
+            "headline": self.headline,
+            "more_runs": self.more_runs,
+            "findings": [finding.as_dict() for finding in self.findings],
+        }
+        return out | ({"selection": self.selection.as_dict()} if self.selection else {})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The object behind `harness compare --json`; `.as_dict()` is that JSON."""
+
+    promise: Promise
+    control: ArmSummary
+    comparisons: tuple[CandidateResult, ...]
+    setting: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "claim": self.promise.claim,
+            "alpha": self.promise.alpha,
+            "target": self.promise.target,
+            "margin_pp": self.promise.margin_pp,
+            "max_slowdown": self.promise.max_slowdown,
+            "control": self.control.as_dict(),
+            "comparisons": [one.as_dict() for one in self.comparisons],
+        }
+
+
+def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Promise) -> Comparison:
+    """Judge every candidate against the control; the control's own summary rests on all of its runs."""
+    pairs = [Pair(_comparable(control, c), c, promise, len(candidates)) for c in candidates]
+    selections = _selections(pairs) if len(pairs) > 1 else [None] * len(pairs)
+    levels = _simultaneous(pairs, promise.alpha) if len(pairs) > 1 else [None] * len(pairs)
+    results = tuple(_result(p, s, lv) for p, s, lv in zip(pairs, selections, levels, strict=True))
+    return Comparison(promise, _whole(control, promise), results, tuple(_setting(pairs)))
+
+
+def _comparable(control: Sample, candidate: Sample) -> Sample:
+    """The control without runs of another numeric stack, where it also has runs of the candidate's own."""
+    runs = control.runs
+    stacks = _stack_column(runs)
+    wanted = set(_stack_column(candidate.runs))
+    same = np.array([stack in wanted for stack in stacks], dtype=bool)
+    if same.all() or not same.any():
+        return control
+    excluded = dict(control.excluded) | {"of another device or library version": int((~same).sum())}
+    return replace(control, runs=runs.where(same), excluded=excluded)
+
+
+def _stack_column(frame: Frame) -> list[tuple[str, ...]]:
+    return list(zip(*(frame[name].tolist() for name in (*STACK, "cpu")), strict=True))
+
+
+# --- one arm ------------------------------------------------------------------------------------------------
+
+
+def _whole(control: Sample, promise: Promise) -> ArmSummary:
+    from harness.comparison.samples import timed
+
+    frame, excluded = timed(control)
+    return _arm(control, frame, promise.target, excluded)
+
+
+def _arm(sample: Sample, times: Frame, target: float | None, excluded: Mapping[str, int]) -> ArmSummary:
+    mean = one_sample(sample.accuracy)
+    accuracy = mean.estimate() if sample.n else Estimate(None, method="t", reason="no runs")
+    time = _mean_time(times)
+    success, cost = _success(sample, time, target)
+    return ArmSummary(
+        sample.name, sample.n, times.rows, accuracy, _time_estimate(time, times), success, cost,
+        dict(sample.excluded) | dict(excluded),
+    )  # fmt: skip
+
+
+def _mean_time(times: Frame) -> Contrast:
+    """Mean seconds a run, with the error of process starts; without one where these are unknown."""
+    if not times.rows:
+        return Contrast(math.nan, None, None, method="mean", reason="no times")
+    if times.has_unknown("invocation"):
+        m = moments(times["time_s"])
+        return Contrast(m.mean, None, None, m.sd, "mean", "which runs shared a process is unknown (column 'invocation')")
+    return clustered_mean(times["time_s"], times["invocation"]).contrast
+
+
+def _time_estimate(time: Contrast, times: Frame) -> Estimate:
+    if not times.rows:
+        return Estimate(None, method="mean", reason="no times")
+    return replace(time.estimate(), sd=moments(times["time_s"]).sd)
+
+
+def _success(sample: Sample, time: Contrast, target: float | None) -> tuple[dict[str, Any], Estimate]:
+    if target is None or not sample.n:
+        reason = "no target was stated" if target is None else "no runs"
+        unknown = {"k": None, "n": sample.n, "rate": None, "ci95": [None, None], "reason": reason}
+        return unknown, Estimate(None, method="time / rate, log delta", reason=reason)
+    k = succeeded(sample, target)
+    rate = wilson(k, sample.n)
+    shown = {"k": k, "n": sample.n, "rate": rate.value, "ci95": [rate.low, rate.high]}
+    return shown, cost_of_success(time, k=k, n=sample.n)[0]
+
+
+# --- one pair -----------------------------------------------------------------------------------------------
+
+
+def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> CandidateResult:
+    found = findings_of(pair)
+    judged = judge(pair, found, levels, selection.luck_pp if selection else None)
+    interleaved = pair.design == "interleaved"
+    times = (pair.blocks.control, pair.blocks.candidate) if interleaved else (pair.control_timed, pair.candidate_timed)
+    left_out = {"outside complete blocks": pair.candidate_timed.rows - pair.blocks.n} if interleaved else {}
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    clustered = pair.log_speedup if interleaved else None
+    return CandidateResult(
+        control=_arm(pair.control, times[0], pair.promise.target, {}),
+        candidate=_arm(pair.candidate, times[1], pair.promise.target, left_out),
+        difference_pp=_difference(pair),
+        p=pair.difference_pp.p_two_sided(),
+        effect_size=hedges_g(pair.candidate.accuracy, pair.control.accuracy),
+        endpoints=judged.endpoints,
+        speedup=_speedup(pair, judged),
+        design=pair.design,
+        invocations=pair.blocks.invocations if interleaved else 0,
+        icc=clustered.icc if clustered else None,
+        effective_n=clustered.effective_n if clustered else None,
+        predicted_speedup=pair.predicted_speedup,
+        success_difference=_success_difference(pair)[0],
+        success_p=_success_difference(pair)[1],
+        cost_ratio=_cost_ratio(pair),
+        verdict=judged.verdict,
+        headline=headline(pair, judged),
+        more_runs=judged.more_runs,
+        findings=judged.findings,
+        needed=judged.needed,
+        selection=selection,
+    )
+
+
+def _difference(pair: Pair) -> Estimate:
+    if not pair.control.n or not pair.candidate.n:
+        return Estimate(None, method="welch", reason="an arm has no runs")
+    return pair.difference_pp.estimate()
+
+
+def _speedup(pair: Pair, judged: Judged) -> Estimate:
+    """The clustered ratio where blocks hold both arms; elsewhere the bare ratio of means, without an interval."""
+    if pair.design == "interleaved":
+        result = pair.log_speedup
+        return log_ratio_to_ratio(result.contrast, f"blocks, log ratio clustered by {pair.blocks.unit}, t")
+    a, b = moments(pair.control_timed["time_s"]), moments(pair.candidate_timed["time_s"])
+    if not a.n or not b.n:
+        return Estimate(None, method="none", reason="an arm has no times")
+    return Estimate(a.mean / b.mean, method="ratio of means, description only", reason=judged.endpoints.time.reason)
+
+
+def _success_difference(pair: Pair) -> tuple[Estimate, float | None]:
+    target = pair.promise.target
+    if target is None:
+        return Estimate(None, method="newcombe", reason="no target was stated"), None
+    if not pair.control.n or not pair.candidate.n:
+        return Estimate(None, method="newcombe", reason="an arm has no runs"), None
+    counts = (succeeded(pair.candidate, target), pair.candidate.n, succeeded(pair.control, target), pair.control.n)
+    return newcombe(*counts), two_proportion_p(*counts)[0]
+
+
+def _cost_ratio(pair: Pair) -> Estimate:
+    """Candidate / control of the expected seconds per success; above 1 the candidate costs more."""
+    method, target = "1 / speed-up × ratio of success rates, log delta", pair.promise.target
+    if target is None:
+        return Estimate(None, method=method, reason="no target was stated")
+    if pair.design != "interleaved" or not pair.control.n:
+        return Estimate(None, method=method, reason="the times cannot be compared")
+    return cost_ratio_from_speedup(
+        pair.log_speedup.contrast,
+        k_first=succeeded(pair.candidate, target),
+        n_first=pair.candidate.n,
+        k_second=succeeded(pair.control, target),
+        n_second=pair.control.n,
+    )
+
+
+# --- several candidates -------------------------------------------------------------------------------------
+
+
+def _selections(pairs: Sequence[Pair]) -> list[Selection | None]:
+    """Shrunken estimates, simultaneous intervals and the luck of the best, over all candidates that have a spread."""
+    usable = [p.difference_pp for p in pairs if p.difference_pp.usable]
+    k = len(pairs)
+    if not usable:
+        return [Selection(k, None, None, None, None) for _ in pairs]
+    ses = [c.se or 0.0 for c in usable]
+    shrunk = dict(zip(map(id, usable), empirical_bayes([c.value for c in usable], ses, centre=0.0).values, strict=True))
+    # The control's own error is common to all candidates and wins no race: luck lies in the candidates' part.
+    own = [100 * (moments(p.candidate.accuracy).sd or 0.0) / math.sqrt(max(1, p.candidate.n)) for p in pairs]
+    luck = expected_luck(k, float(np.mean(own)))
+    critical, df = _dunnett(pairs, alpha=0.05, two_sided=True)
+    out: list[Selection | None] = []
+    for pair in pairs:
+        c = pair.difference_pp
+        if not c.usable or c.se is None:
+            out.append(Selection(k, None, None, None, luck))
+            continue
+        reach = _reach(pair, critical, df, k, 0.025) * c.se
+        out.append(Selection(k, shrunk[id(c)], c.value - reach, c.value + reach, luck))
+    return out
+
+
+def _reach(pair: Pair, critical: float, df: float, k: int, tail: float) -> float:
+    """The common quantile, carried over to this pair's own degrees of freedom; Bonferroni where it is paired."""
+    if pair.shared_training is not None:
+        return pair.difference_pp.quantile(tail / k)
+    return pair.difference_pp.quantile(dunnett_tail(critical, df))
+
+
+def _dunnett(pairs: Sequence[Pair], *, alpha: float, two_sided: bool) -> tuple[float, float]:
+    n = np.array([max(2, p.candidate.n) for p in pairs], dtype=np.float64)
+    n0 = max(2, max(p.control.n for p in pairs))
+    df = float(n.sum() - len(n) + n0 - 1)
+    return critical_value(loadings(n, n0), alpha=alpha, df=df, two_sided=two_sided), df
+
+
+def _simultaneous(pairs: Sequence[Pair], alpha: float) -> list[Levels | None]:
+    critical, df = _dunnett(pairs, alpha=alpha, two_sided=False)
+    tail = dunnett_tail(critical, df)
+    return [simultaneous_levels(alpha, len(pairs), None if p.shared_training is not None else tail) for p in pairs]
+
+
+# --- the setting --------------------------------------------------------------------------------------------
+
+
+def _setting(pairs: Sequence[Pair]) -> list[str]:
+    """What all runs share, in words: design and machine."""
+    first = pairs[0]
+    lines = []
+    if first.design == "interleaved":
+        blocks = {p.blocks.n for p in pairs}
+        lines.append(f"{first.blocks.invocations} invocations, {max(blocks)} blocks, interleaved")
+    else:
+        lines.append("separate runs" if first.design == "separate" else "design unknown")
+    for name in ("device", "cpu"):
+        known = first.candidate.runs.known(name)
+        if len(known) == 1:
+            lines.append(next(iter(known)))
+    return lines

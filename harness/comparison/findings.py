@@ -1,0 +1,233 @@
+"""Every finding as one named value: what was seen, and what to do about it. `docs/findings.md` has a section each."""
+
+from __future__ import annotations
+
+from harness.model.estimate import Finding
+
+TIME = frozenset(("time",))
+SUPERIORITY = frozenset(("time-superiority",))
+BOTH = frozenset(("accuracy", "time"))
+NOTHING: frozenset[str] = frozenset()
+
+
+def not_interleaved(control: str, candidate: str) -> Finding:
+    return Finding(
+        "not-interleaved", "refuse",
+        f"{control} and {candidate} share no blocks: they ran at different times, and times drift between hours and "
+        "machines by more than most changes are worth.",
+        f"Run them together: make {control} the control of the experiment (control = \"...\"), or `harness run old.py new.py`; "
+        "each block then holds one run of both. Accuracy can be compared as it is.",
+        TIME,
+    )  # fmt: skip
+
+
+def blocks_unknown(control: str, candidate: str) -> Finding:
+    return Finding(
+        "not-interleaved", "refuse",
+        f"Which runs of {control} and {candidate} belong to one block is unknown (columns 'invocation' and 'block').",
+        "Import both arms in one file with the columns 'invocation' and 'block', or let the harness run them: "
+        "`harness run old.py new.py`. Accuracy can be compared as it is.",
+        TIME,
+    )  # fmt: skip
+
+
+def no_times(control: str, candidate: str, why: str) -> Finding:
+    return Finding(
+        "no-times", "refuse", f"There are no times to compare between {control} and {candidate}: {why}.",
+        "Run both in the exclusive lane (--workers 1 on a CPU, one a GPU), where each run has the device to itself.", TIME,
+    )  # fmt: skip
+
+
+def shared_lane(runs: int) -> Finding:
+    return Finding(
+        "shared-lane", "refuse", f"{runs} runs shared their device with others; their times are never used.",
+        "For time, run again with one worker a device (--workers 1 on a CPU). Accuracy can be compared as it is.", TIME,
+    )  # fmt: skip
+
+
+def environment_mismatch(what: str, *, refuses: frozenset[str], across: str) -> Finding:
+    return Finding(
+        "environment-mismatch", "refuse" if refuses else "warn",
+        f"The arms ran in different environments {across}: {what}.",
+        "Run both arms on one machine with the same driver and libraries; files under environments/ show what differs.", refuses,
+    )  # fmt: skip
+
+
+def few_invocations(count: int, unit: str) -> Finding:
+    refused = count < 3
+    return Finding(
+        "few-invocations", "refuse" if refused else "warn",
+        f"The arms share {count} {unit}{'s' if count != 1 else ''}. Time differs from process start to process start, and "
+        f"{count} {'says too little about that to claim anything' if refused else 'make wide intervals'}.",
+        "Add process starts: `harness run ... --seeds N` with a larger N tops up in new invocations; five or more are the plan's "
+        "default (key 'invocations').", TIME if refused else NOTHING,
+    )  # fmt: skip
+
+
+def compute_neutral(steps: int, measured: str) -> Finding:
+    work = f"the same {steps} steps of the same work" if steps else "the same work"
+    return Finding(
+        "compute-neutral", "refuse",
+        f"Both arms do {work} in the same environment{measured}: whatever was measured, the change cannot be faster.",
+        "Ask for what it can change: `--claim accurate`. If it does change the work, declare the key with compute=True in the trainer.",
+        SUPERIORITY,
+    )  # fmt: skip
+
+
+def unequal_training(what: str) -> Finding:
+    return Finding(
+        "unequal-training", "refuse",
+        f"The arms stopped at different points, and not because the change says so: {what}.",
+        "Compare time per epoch, or fix the number of epochs (steps) in both arms and run again.", TIME,
+    )  # fmt: skip
+
+
+def data_mismatch(control: str, candidate: str) -> Finding:
+    return Finding(
+        "data-mismatch", "refuse", f"The arms were trained or tested on different data: hash {control} against {candidate}.",
+        "Run both arms on the same data, then compare again.", BOTH,
+    )  # fmt: skip
+
+
+def duplicate_seeds(arm: str, count: int) -> Finding:
+    return Finding(
+        "duplicate-seeds", "refuse",
+        f"{count} run{'s' if count != 1 else ''} of {arm} repeat{'' if count != 1 else 's'} a seed that the arm has already. The same seed gives the same "
+        "network: such repeats look like evidence and are none.",
+        "Remove the repeats, or run each seed once: the harness gives every run a fresh seed.", BOTH,
+    )  # fmt: skip
+
+
+def drift(percent: float) -> Finding:
+    return Finding(
+        "drift", "warn", f"The control's time moved by {percent:+.1f} % over the campaign.",
+        "Nothing, where the arms are interleaved: blocks cancel it. Never compare such times with another day's.", NOTHING,
+    )  # fmt: skip
+
+
+def autocorrelated(arm: str, r1: float, effective: float, n: int) -> Finding:
+    return Finding(
+        "autocorrelated", "warn",
+        f"Successive times of {arm} resemble each other (lag-1 correlation {r1:.2f}): {n} runs are worth about {effective:.0f}.",
+        "Nothing, where the arms are interleaved: the interval rests on invocations. Do not compute one from single runs.", NOTHING,
+    )  # fmt: skip
+
+
+def slow_first_run(count: int) -> Finding:
+    return Finding(
+        "slow-first-run", "warn",
+        f"The first run of a process was far slower than the rest and not tagged as a warm-up; {count} such runs (and the other "
+        "runs of their blocks) are left out of the time.",
+        "Mark such runs in a column 'warmup', or let the harness run: it warms every arm up in every process.", NOTHING,
+    )  # fmt: skip
+
+
+def outliers(arm: str, count: int, n: int, *, decisive: bool) -> Finding:
+    tail = " Trimmed means decide differently: the verdict hangs on them." if decisive else " Trimmed means decide the same."
+    return Finding(
+        "outliers", "warn", f"{count} of {n} times of {arm} lie more than 5 robust deviations from the median.{tail}",
+        "Look for what else ran on the machine (column started_at). Nothing is deleted.", NOTHING,
+    )  # fmt: skip
+
+
+def skewed(arm: str, skewness: float, low: int) -> Finding:
+    what = f"{low} run{'s lie' if low != 1 else ' lies'} more than 5 robust deviations from the median" if low else "its tail is long"
+    return Finding(
+        "skewed", "warn",
+        f"The accuracy of {arm} is skewed ({skewness:+.1f}): {what}. One-sided bounds are then a little too optimistic.",
+        "Look at the median too, and at the runs far out (diverged?). With 200 runs or more the effect is small.", NOTHING,
+    )  # fmt: skip
+
+
+def spread_differs(what: str, ratio: float) -> Finding:
+    return Finding(
+        "spread-differs", "warn", f"The standard deviation of {what} differs by a factor of {ratio:.1f} between the arms.",
+        "The tests allow for it. Find out why: a warm-up among the runs, another load on the machine, an unstable setting?", NOTHING,
+    )  # fmt: skip
+
+
+def throttled(count: int, n: int, reasons: str) -> Finding:
+    return Finding(
+        "throttled", "warn", f"The device was throttled in {count} of {n} timed runs ({reasons}).",
+        "Lock the clocks below the limit, or improve cooling or the power limit, before a time is published.", NOTHING,
+    )  # fmt: skip
+
+
+def dead_knob(control: str, candidate: str, blocks: int) -> Finding:
+    return Finding(
+        "dead-knob", "warn",
+        f"{candidate} gave exactly the results of {control} in all {blocks} blocks, which share their seeds: the changed key seems "
+        "to be wired to nothing.", "Check that the trainer reads the key, and that the arms are not the same configuration.", NOTHING,
+    )  # fmt: skip
+
+
+def missing_runs(what: str) -> Finding:
+    return Finding(
+        "missing-runs", "warn", f"Runs are missing: {what}.",
+        "Give the run command again: it makes what is missing. Results that were left out choose themselves.", NOTHING,
+    )  # fmt: skip
+
+
+def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
+    return Finding(
+        "crashed-runs", "warn", f"{count} attempts of {arm} crashed or timed out beside {n} that completed{example}.",
+        "Find the cause: if the change makes runs fail, the mean over the survivors flatters it.", NOTHING,
+    )  # fmt: skip
+
+
+def low_power(n: int, detectable: float, margin: str) -> Finding:
+    return Finding(
+        "low-power", "warn",
+        f"With {n} runs an arm only differences of about {detectable:.2f} pp can be shown (9 times in 10){margin}.",
+        "More seeds: `harness run ... --seeds N` tops up. Below 10 runs an arm nothing is claimed at all.", NOTHING,
+    )  # fmt: skip
+
+
+def clock_mismatch(control: str, candidate: str) -> Finding:
+    return Finding(
+        "clock-mismatch", "refuse", f"The arms have different things on their clocks: {control!r} against {candidate!r}.",
+        "Time both with the same trainer, or both as whole processes (trainer \"command\").", TIME,
+    )  # fmt: skip
+
+
+def inconsistent_success_count(arm: str, k: int, n: int, expected: float) -> Finding:
+    return Finding(
+        "inconsistent-success-count", "warn",
+        f"{k} of {n} runs of {arm} reach the target; mean and standard deviation let expect {expected:.0f}.",
+        "Check the threshold (>= on integer counts, not on float32) and whether two kinds of runs are mixed.", NOTHING,
+    )  # fmt: skip
+
+
+def code_mismatch(*, config_too: bool) -> Finding:
+    if config_too:
+        return Finding(
+            "code-mismatch", "warn", "The arms differ in their configuration and in their code: one comparison, two causes.",
+            "Change one at a time, or run both arms with the same code.", NOTHING,
+        )  # fmt: skip
+    return Finding(
+        "code-mismatch", "info", "The arms ran different code: the code is what is compared.", "Nothing to do.", NOTHING
+    )
+
+
+def mixed_code(arm: str, count: int) -> Finding:
+    return Finding(
+        "code-mismatch", "warn", f"The runs of {arm} come from {count} versions of its code.",
+        "Compare one version at a time: keep each in a store of its own.", NOTHING,
+    )  # fmt: skip
+
+
+def screening_sample(more: int | None) -> Finding:
+    count = f"about {more} fresh seeds" if more else "fresh seeds"
+    return Finding(
+        "screening-sample", "warn",
+        "These are screening runs: they choose what to confirm and prove nothing themselves.",
+        f"Confirm with {count}: `harness run ... --stage confirm --arm NAME --seeds N`.", NOTHING,
+    )  # fmt: skip
+
+
+def best_of_k(k: int, luck_pp: float) -> Finding:
+    return Finding(
+        "best-of-k", "warn",
+        f"It passes alone, but not as one of {k} candidates: the best of {k} equal arms stands {luck_pp:.2f} pp above by luck.",
+        "Confirm this arm on fresh seeds: `harness run ... --stage confirm --arm NAME --seeds N`.", NOTHING,
+    )  # fmt: skip

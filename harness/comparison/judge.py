@@ -1,0 +1,280 @@
+"""Endpoints and the verdict: three-valued tests, joined by intersection-union, and the caps of the contract."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from scipy import special
+
+from harness.comparison import findings as f
+from harness.comparison.checks import outliers_decide
+from harness.comparison.pair import Pair
+from harness.model.estimate import Decision, Finding, Verdict
+from harness.stats.contrast import Contrast
+from harness.stats.equivalence import tost
+from harness.stats.power import invocations, runs_to_prove, runs_to_prove_balanced
+from harness.stats.shrinkage import shrink_one
+
+NOT_ASKED = Decision("inconclusive", reason="not asked for")
+ENOUGH_RUNS = 10
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """One decision for every endpoint that has a margin, a target or none to need."""
+
+    bar: Decision
+    noninferiority: Decision
+    superiority: Decision
+    equivalence: Decision
+    time: Decision
+    time_noninferiority: Decision
+    time_equivalence: Decision
+
+
+def above(contrast: Contrast, null: float, alpha: float) -> Decision:
+    """H1: the true value is above `null`; `bound` is the limit that was held against it, in the contrast's unit."""
+    greater, less = contrast.p_greater(null), contrast.p_less(null)
+    if greater is None or less is None:
+        return Decision("inconclusive", margin=null, reason=contrast.reason or "no spread can be estimated")
+    if greater < alpha:
+        return Decision("pass", contrast.lower(alpha), greater, null)
+    if less < alpha:
+        return Decision("fail", contrast.upper(alpha), greater, null)
+    return Decision("inconclusive", contrast.lower(alpha), greater, null, "neither proven nor refuted")
+
+
+def inside(contrast: Contrast, low: float, high: float, alpha: float) -> Decision:
+    """H1: the true value lies within (low, high): two one-sided tests."""
+    result = tost(contrast, low=low, high=high, alpha=alpha)
+    if result.p is None or result.low is None or result.high is None:
+        return Decision("inconclusive", margin=high, reason=contrast.reason or "no spread can be estimated")
+    bound = result.low if abs(result.low - low) < abs(result.high - high) else result.high
+    if result.holds(alpha):
+        return Decision("pass", bound, result.p, high)
+    if result.low >= high or result.high <= low:
+        return Decision("fail", bound, result.p, high, "the difference is proven to be outside the margin")
+    return Decision("inconclusive", bound, result.p, high, "neither proven nor refuted")
+
+
+def endpoints(pair: Pair, found: Sequence[Finding], *, alpha_accuracy: float, alpha_bar: float, alpha_time: float) -> Endpoints:
+    """Every endpoint at the given one-sided levels; refused where a finding says so."""
+    refused = {what: finding for finding in reversed(found) for what in finding.refuses}
+    promise, difference = pair.promise, pair.difference_pp
+    accuracy = _Endpoint(refused.get("accuracy"))
+    time = _Endpoint(refused.get("time"))
+    faster = _Endpoint(refused.get("time") or refused.get("time-superiority"))
+    margin, target, slow = promise.margin_pp, promise.target, promise.max_slowdown
+    return Endpoints(
+        bar=accuracy.of(None if target is None else above(pair.candidate_mean, target, alpha_bar), "no target was stated"),
+        noninferiority=accuracy.of(
+            None if margin is None else replace(above(difference, -margin, alpha_accuracy), margin=margin), "no margin was stated"
+        ),
+        superiority=accuracy.of(above(difference, 0.0, alpha_accuracy), ""),
+        equivalence=accuracy.of(
+            None if margin is None else inside(difference, -margin, margin, alpha_accuracy), "no margin was stated"
+        ),
+        time=faster.of(_outlier_proof(pair, _time(pair, 0.0, alpha_time)), "no times to compare"),
+        time_noninferiority=time.of(
+            None if slow is None else _time(pair, -math.log1p(slow), alpha_time), "no max_slowdown was stated"
+        ),
+        time_equivalence=time.of(None if slow is None else _time_inside(pair, slow, alpha_time), "no max_slowdown was stated"),
+    )
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """A decision unless a finding refuses it, or nobody asked."""
+
+    refusal: Finding | None
+
+    def of(self, decision: Decision | None, absent: str) -> Decision:
+        if self.refusal is not None and decision is not None:
+            return Decision("refused", None, None, decision.margin, f"{self.refusal.code}: {self.refusal.message}")
+        return Decision("refused", reason=absent) if decision is None else decision
+
+
+def _time(pair: Pair, log_null: float, alpha: float) -> Decision:
+    """A speed-up above exp(log_null), on the log scale, shown as a ratio."""
+    if not pair.blocks.n:
+        return Decision("refused", margin=math.exp(log_null), reason="no times to compare")
+    decision = above(pair.log_speedup.contrast, log_null, alpha)
+    bound = None if decision.bound is None else math.exp(decision.bound)
+    return replace(decision, bound=bound, margin=math.exp(log_null))
+
+
+def _time_inside(pair: Pair, slow: float, alpha: float) -> Decision:
+    edge = math.log1p(slow)
+    if not pair.blocks.n:
+        return Decision("refused", margin=1 + slow, reason="no times to compare")
+    decision = inside(pair.log_speedup.contrast, -edge, edge, alpha)
+    bound = None if decision.bound is None else math.exp(decision.bound)
+    return replace(decision, bound=bound, margin=1 + slow)
+
+
+def _outlier_proof(pair: Pair, decision: Decision) -> Decision:
+    """A time decision that a few outlying blocks make or break is not one."""
+    if decision.decision in ("pass", "fail") and pair.blocks.n >= ENOUGH_RUNS and outliers_decide(pair):
+        return replace(decision, decision="inconclusive", reason="outliers: without the outlying blocks it is decided differently")
+    return decision
+
+
+# --- the verdict --------------------------------------------------------------------------------------------
+
+
+def required(pair: Pair, ends: Endpoints) -> dict[str, Decision]:
+    """The endpoints that the claim needs, by name."""
+    promise = pair.promise
+    bar = {"bar": ends.bar} if promise.target is not None else {}
+    match promise.claim:
+        case "faster":
+            return bar | {"noninferiority": ends.noninferiority, "time": ends.time}
+        case "accurate":
+            return bar | {"superiority": ends.superiority}
+        case "equivalent":
+            timed = promise.max_slowdown is not None and ends.time_equivalence.decision != "refused"
+            return {"equivalence": ends.equivalence} | ({"time equivalence": ends.time_equivalence} if timed else {})
+        case "no-regression":
+            slow = {"time noninferiority": ends.time_noninferiority} if promise.max_slowdown is not None else {}
+            return {"noninferiority": ends.noninferiority} | slow
+
+
+def joined(needed: dict[str, Decision]) -> Verdict:
+    """Fail if one fails; else refused if one is refused; else pass if all pass; else inconclusive."""
+    decisions = [decision.decision for decision in needed.values()]
+    for outcome in ("fail", "refused"):
+        if outcome in decisions:
+            return outcome
+    return "pass" if decisions and all(d == "pass" for d in decisions) else "inconclusive"
+
+
+@dataclass(frozen=True)
+class Levels:
+    """One-sided levels: alpha for one candidate, smaller ones where several are judged together."""
+
+    accuracy: float
+    bar: float
+    time: float
+
+
+def plain_levels(alpha: float) -> Levels:
+    return Levels(alpha, alpha, alpha)
+
+
+def simultaneous_levels(alpha: float, candidates: int, dunnett_tail: float | None) -> Levels:
+    """Dunnett's level for differences from the shared control, Šidák's for bars, Bonferroni's for times."""
+    return Levels(
+        dunnett_tail if dunnett_tail is not None else alpha / candidates,
+        -math.expm1(math.log1p(-alpha) / candidates),
+        alpha / candidates,
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the endpoints come to, with the findings that cap them."""
+
+    verdict: Verdict
+    endpoints: Endpoints
+    needed: dict[str, Decision]
+    findings: tuple[Finding, ...]
+    more_runs: int | None
+
+
+def judge(pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp: float | None) -> Judged:
+    """The verdict of one pair: joined endpoints, capped by too few runs, by the stage and by the number of candidates."""
+    plain = plain_levels(pair.promise.alpha)
+    ends = _at(pair, found, plain)
+    needed = required(pair, ends)
+    verdict = joined(needed)
+    more = more_runs(pair, needed)
+    if verdict == "pass" and simultaneous is not None and joined(required(pair, _at(pair, found, simultaneous))) != "pass":
+        found, verdict = [*found, f.best_of_k(pair.candidates, luck_pp or 0.0)], "inconclusive"
+    if verdict == "pass" and min(pair.control.n, pair.candidate.n) < ENOUGH_RUNS:
+        verdict, more = "inconclusive", ENOUGH_RUNS - min(pair.control.n, pair.candidate.n)
+    if pair.candidate.stage == "screen" and verdict == "pass":
+        more = _confirming(pair)
+        found, verdict = [*found, f.screening_sample(more)], "inconclusive"
+    return Judged(verdict, ends, needed, tuple(found), more)
+
+
+def _at(pair: Pair, found: list[Finding], levels: Levels) -> Endpoints:
+    return endpoints(pair, found, alpha_accuracy=levels.accuracy, alpha_bar=levels.bar, alpha_time=levels.time)
+
+
+# --- how many more ------------------------------------------------------------------------------------------
+
+
+def more_runs(pair: Pair, needed: dict[str, Decision]) -> int | None:
+    """Candidate runs that the inconclusive endpoints still need if the shrunken estimates are true; 0 if all pass.
+
+    None where no number of runs would do.
+    """
+    if any(d.decision in ("fail", "refused") for d in needed.values()):
+        return None
+    counts = [_more(pair, name) for name, d in needed.items() if d.decision == "inconclusive"]
+    if any(count is None for count in counts):
+        return None
+    return max((count for count in counts if count is not None), default=0)
+
+
+def _more(pair: Pair, endpoint: str) -> int | None:
+    if endpoint.startswith("time"):
+        return _more_for_time(pair, endpoint)
+    contrast = pair.candidate_mean if endpoint == "bar" else pair.difference_pp
+    if not contrast.usable or contrast.se is None or contrast.sd is None:
+        return max(1, ENOUGH_RUNS - pair.candidate.n)
+    promise, alpha, n = pair.promise, pair.promise.alpha, pair.candidate.n
+    if endpoint == "bar":
+        assert promise.target is not None
+        estimate = shrink_one(contrast.value - promise.target, contrast.se)
+        return runs_to_prove(estimate=estimate, margin=0.0, sd=contrast.sd, n=n, alpha=alpha)
+    estimate, margin = shrink_one(contrast.value, contrast.se), promise.margin_pp or 0.0
+    if endpoint == "superiority":
+        margin = 0.0
+    if endpoint == "equivalence":
+        estimate = -abs(estimate)
+    if pair.shared_training is not None:
+        return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
+    if _grows_together(pair):
+        return runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
+    return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, control_runs=pair.control.n)
+
+
+def _grows_together(pair: Pair) -> bool:
+    """Whether more seeds give both arms more runs, as in a plain interleaved experiment without a frozen anchor."""
+    return pair.design == "interleaved" and pair.control.n <= 1.5 * pair.candidate.n
+
+
+def _more_for_time(pair: Pair, endpoint: str) -> int | None:
+    result = pair.log_speedup
+    contrast = result.contrast
+    if not contrast.usable or contrast.se is None:
+        return None
+    slow = math.log1p(pair.promise.max_slowdown or 0.0) if endpoint != "time" else 0.0
+    estimate = shrink_one(contrast.value, contrast.se)
+    distance = slow - abs(estimate) if endpoint == "time equivalence" else estimate + slow
+    sd = contrast.se * math.sqrt(result.clusters)
+    wanted = invocations(log_ratio=distance, sd_between=sd, alpha=pair.promise.alpha)
+    if wanted is None:
+        return None
+    per_invocation = math.ceil(pair.blocks.n / result.clusters)
+    return max(1, (wanted - result.clusters) * per_invocation)
+
+
+def _confirming(pair: Pair) -> int:
+    """Fresh seeds that confirm a screening pass: what the accuracy endpoint needs if the shrunken estimate is true."""
+    contrast, alpha = pair.difference_pp, pair.promise.alpha
+    if not contrast.usable or contrast.se is None or contrast.sd is None:
+        return pair.candidate.n
+    estimate = shrink_one(contrast.value, contrast.se)
+    margin = (pair.promise.margin_pp or 0.0) if pair.promise.claim != "accurate" else 0.0
+    wanted = runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=0, alpha=alpha)
+    return max(pair.candidate.n, wanted or 0)
+
+
+def dunnett_tail(critical: float, df: float) -> float:
+    """The one-sided level of a single t test at the critical value of many."""
+    return float(special.stdtr(df, -critical))

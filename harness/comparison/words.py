@@ -1,0 +1,198 @@
+"""Numbers and verdicts in words, the same in the terminal, in Markdown and in JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from harness.comparison.judge import Judged
+from harness.comparison.pair import Pair, Promise
+from harness.model.estimate import Decision, Estimate
+
+MINUS = "−"
+FLAGS = {"margin": "--margin-pp", "target": "--target", "max_slowdown": "--max-slowdown"}
+
+
+def number(x: float, decimals: int, *, sign: bool = False) -> str:
+    """A number without the zero before the point: .03, −.20, +1.24."""
+    text = f"{abs(x):.{decimals}f}"
+    if text.startswith("0.") and len(text) > 2:
+        text = text[1:]
+    negative = x < 0 and float(f"{x:.{decimals}f}") != 0
+    return (MINUS if negative else "+" if sign else "") + text
+
+
+def p_text(p: float | None) -> str:
+    if p is None:
+        return "p unknown"
+    if p < 0.001:
+        return "p < .001"
+    return f"p = {number(p, 3)}"
+
+
+def decimals_for(half_width: float | None) -> int:
+    """Decimals of a percentage: three where the interval is narrower than .02, else two."""
+    return 3 if half_width is not None and half_width < 0.02 else 2
+
+
+def percent_interval(e: Estimate) -> str:
+    """An accuracy in per cent with its half-width: 96.41 ± .12 %."""
+    if e.value is None:
+        return "unknown"
+    if e.low is None or e.high is None:
+        return f"{100 * e.value:.2f} %"
+    half = 50 * (e.high - e.low)
+    places = decimals_for(half)
+    return f"{100 * e.value:.{places}f} ± {number(half, places)} %"
+
+
+def pp_interval(e: Estimate) -> str:
+    """A difference in percentage points: −.03 pp [−.20, +.14]."""
+    if e.value is None:
+        return "unknown"
+    if e.low is None or e.high is None:
+        return f"{number(e.value, 2, sign=True)} pp"
+    places = decimals_for((e.high - e.low) / 2)
+    low, high = (number(x, places, sign=True) for x in (e.low, e.high))
+    return f"{number(e.value, places, sign=True)} pp [{low}, {high}]"
+
+
+def ratio_interval(e: Estimate) -> str:
+    """A ratio: 1.242× [1.231, 1.253]."""
+    if e.value is None:
+        return "unknown"
+    if e.low is None or e.high is None:
+        return f"{e.value:.3f}×"
+    return f"{e.value:.3f}× [{e.low:.3f}, {e.high:.3f}]"
+
+
+def seconds_interval(e: Estimate) -> str:
+    """A time in seconds or milliseconds with its half-width, where it has one."""
+    if e.value is None:
+        return "unknown"
+    scale, unit = (1000.0, "ms") if e.value < 1 else (1.0, "s")
+    half = None if e.low is None or e.high is None else scale * (e.high - e.low) / 2
+    shown = scale * e.value
+    places = 3 if unit == "s" else 1
+    if half is not None and half > 0:
+        places = min(6, max(0, 1 - math.floor(math.log10(half))))
+    return f"{shown:.{places}f}" + (f" ± {number(half, places)}" if half is not None else "") + f" {unit}"
+
+
+# --- verdicts -----------------------------------------------------------------------------------------------
+
+PASSED = {
+    "faster": "FASTER AND NOT WORSE",
+    "accurate": "MORE ACCURATE",
+    "equivalent": "EQUIVALENT",
+    "no-regression": "NO REGRESSION",
+}
+FAILED = {
+    "bar": "UNDER THE TARGET",
+    "noninferiority": "WORSE",
+    "superiority": "NOT MORE ACCURATE",
+    "equivalence": "NOT EQUIVALENT",
+    "time": "NOT FASTER",
+    "time noninferiority": "SLOWER",
+    "time equivalence": "TIME NOT EQUIVALENT",
+}
+
+
+def headline(pair: Pair, judged: Judged) -> str:
+    """The verdict in one sentence, with the bounds and p-values that it rests on."""
+    match judged.verdict:
+        case "pass":
+            return f"{PASSED[pair.promise.claim]}: {_evidence(pair, judged.needed)}{_caveat(pair, judged)}"
+        case "fail":
+            failed = {name: d for name, d in judged.needed.items() if d.decision == "fail"}
+            return f"{FAILED[next(iter(failed))]}: {_evidence(pair, failed)}"
+        case "refused":
+            return f"REFUSED: {_refusal(judged.needed)}"
+        case "inconclusive":
+            return f"INCONCLUSIVE: {_blocking(pair, judged)}"
+
+
+def _evidence(pair: Pair, decisions: Mapping[str, Decision]) -> str:
+    return ", ".join(_told(pair, name, d) for name, d in reversed(decisions.items()))
+
+
+def _told(pair: Pair, name: str, d: Decision) -> str:
+    """One decided endpoint with its bound and p."""
+    passed = d.decision == "pass"
+    promise, p = pair.promise, f" ({p_text(d.p)})" if d.decision == "pass" else ""
+    if name == "bar":
+        edge = "at least" if passed else "at most"
+        shown = 100 * pair.candidate_mean.value
+        return f"accuracy {shown:.3f} % ({edge} {100 * (d.bound or 0):.3f} %) {'reaches' if passed else 'is below'} {_target(promise)}{p}"
+    if name == "time":
+        s = math.exp(pair.log_speedup.contrast.value)
+        return f"{s:.2f}× faster (at least {d.bound:.2f}×)" if passed else f"{s:.3f}× the control's speed (at most {d.bound:.3f}×)"
+    if name.startswith("time"):
+        slow = f"{100 * (promise.max_slowdown or 0):g} %"
+        s = math.exp(pair.log_speedup.contrast.value)
+        return f"time {'not ' if passed else ''}slower by {slow} (speed-up {s:.3f}×, bound {d.bound:.3f}×)"
+    if name == "superiority":
+        return f"{_difference(pair)}{p if passed else ', not higher'}"
+    margin = f"{number(promise.margin_pp or 0, 2)} pp"
+    if name == "equivalence":
+        return f"accuracy {'within' if passed else 'outside'} ±{margin} ({_difference(pair)}){p}"
+    if passed:
+        return f"accuracy not worse by {margin}{p}"
+    return f"accuracy lower by more than {margin} ({_difference(pair)}; at most {number(d.bound or 0, 3, sign=True)} pp)"
+
+
+def _difference(pair: Pair) -> str:
+    return pp_interval(pair.difference_pp.estimate())
+
+
+def _target(promise: Promise) -> str:
+    return f"the target of {100 * (promise.target or 0):g} %"
+
+
+def _caveat(pair: Pair, judged: Judged) -> str:
+    """A pass within the margin that is nevertheless a proven loss is said to be one."""
+    upper = pair.difference_pp.upper(pair.promise.alpha)
+    if pair.promise.claim in ("faster", "no-regression") and upper is not None and upper < 0:
+        return f" (but proven lower, within the margin: {_difference(pair)})"
+    return ""
+
+
+def _refusal(needed: Mapping[str, Decision]) -> str:
+    reasons = dict.fromkeys(d.reason for d in needed.values() if d.decision == "refused")
+    texts = []
+    for reason in reasons:
+        if reason == "no margin was stated":
+            texts.append("this claim needs a margin, and nobody stated one: add --margin-pp M (percentage points)")
+        else:
+            texts.append(reason)
+    return "; ".join(texts)
+
+
+def _blocking(pair: Pair, judged: Judged) -> str:
+    codes = {finding.code for finding in judged.findings}
+    more = f"about {judged.more_runs} more runs would decide it" if judged.more_runs else "no number of runs would decide it"
+    if "screening-sample" in codes:
+        return f"passes as a screening result only; confirm on about {judged.more_runs} fresh seeds"
+    if "best-of-k" in codes:
+        return f"passes alone, not as one of {pair.candidates} candidates; confirm on fresh seeds"
+    undecided = {name: d for name, d in judged.needed.items() if d.decision == "inconclusive"}
+    if not undecided:
+        return f"fewer than 10 runs an arm claim nothing; {judged.more_runs} more runs at least"
+    named = ", ".join(_open_question(pair, name) for name in undecided)
+    if judged.more_runs is None:
+        return f"{named}; {more} if the truth is near the estimate"
+    return f"{named}; {more}"
+
+
+def _open_question(pair: Pair, name: str) -> str:
+    promise = pair.promise
+    if name == "bar":
+        return f"whether accuracy reaches {_target(promise)} is open ({100 * pair.candidate_mean.value:.3f} %)"
+    if name == "time":
+        return "whether it is faster is open"
+    if name.startswith("time"):
+        return f"whether time stays within {100 * (promise.max_slowdown or 0):g} % is open"
+    if name == "superiority":
+        return f"whether accuracy is higher is open ({_difference(pair)})"
+    relation = "within ±" if name == "equivalence" else "not worse by "
+    return f"whether accuracy is {relation}{number(promise.margin_pp or 0, 2)} pp is open ({_difference(pair)})"

@@ -1,0 +1,168 @@
+"""The comparison as people read it in a terminal: base first, what is shared above it, n always, notes below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.comparison.compare import ArmSummary, CandidateResult, Comparison
+from harness.comparison.words import number, percent_interval, pp_interval, ratio_interval, seconds_interval
+from harness.model.estimate import Finding
+
+SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
+COLOURS = {"pass": "32", "fail": "31", "inconclusive": "33", "refused": "35"}
+MOST_FINDINGS = 12
+
+
+def table_text(comparison: Comparison, *, colour: bool = False) -> str:
+    """The whole answer of `harness compare` as text."""
+    parts = ["\n".join(_head(comparison)), _grid(_rows(comparison))]
+    parts.append("\n".join(_verdicts(comparison, colour)))
+    notes = _notes(comparison)
+    if notes:
+        parts.append("\n".join(notes))
+    return "\n\n".join(parts)
+
+
+def _head(c: Comparison) -> list[str]:
+    promise = c.promise
+    terms = [f"claim {promise.claim}"]
+    if promise.target is not None:
+        terms.append(f"target {100 * promise.target:g} %")
+    if promise.margin_pp is not None:
+        terms.append(f"margin {promise.margin_pp:.2f} pp")
+    if promise.max_slowdown is not None:
+        terms.append(f"max slowdown {100 * promise.max_slowdown:g} %")
+    terms.append(f"one-sided alpha {number(promise.alpha, 3).rstrip('0')}")
+    return [" · ".join(terms), " · ".join(c.setting)]
+
+
+def _rows(c: Comparison) -> list[list[str]]:
+    """Header, control and candidates; columns that say nothing anywhere are left out."""
+    several = any(one.selection for one in c.comparisons)
+    header = ["", "n", "accuracy", "vs control", "", "time", "speed-up"]
+    header += ["shrunk", "simultaneous 95 %"] if several else []
+    header += ["at target"]
+    base = c.control
+    rows = [header, [base.name, str(base.n), percent_interval(base.accuracy), "", "", seconds_interval(base.time_s), ""]]
+    rows[1] += ["", ""] if several else []
+    rows[1] += [_at_target(base)]
+    marks = _marks(c)
+    for one in c.comparisons:
+        rows.append(_row(one, several, marks))
+    return _without_empty_columns(rows)
+
+
+def _row(one: CandidateResult, several: bool, marks: dict[str, str]) -> list[str]:
+    arm = one.candidate
+    row = [arm.name, str(arm.n), percent_interval(arm.accuracy), pp_interval(one.difference_pp), _sign(one)]
+    row += [seconds_interval(arm.time_s), _speedup(one, marks)]
+    if several:
+        s = one.selection
+        shrunk = "" if s is None or s.shrunk_pp is None else f"{number(s.shrunk_pp, 2, sign=True)} pp"
+        known = s is not None and s.low_pp is not None and s.high_pp is not None
+        row += [shrunk, f"[{number(s.low_pp, 2, sign=True)}, {number(s.high_pp, 2, sign=True)}]" if known else ""]  # type: ignore[union-attr,arg-type]
+    return [*row, _at_target(arm)]
+
+
+def _sign(one: CandidateResult) -> str:
+    """`~` where the difference may be 0."""
+    e = one.difference_pp
+    if e.low is None or e.high is None:
+        return ""
+    return "~" if e.low <= 0 <= e.high else ""
+
+
+def _speedup(one: CandidateResult, marks: dict[str, str]) -> str:
+    refusing = [f for f in one.findings if f.refuses & {"time", "time-superiority"}]
+    if refusing:
+        return "refused " + "".join(marks[f.code] for f in refusing[:1] if f.code in marks)
+    return ratio_interval(one.speedup) + (" ~" if _may_be_one(one) else "")
+
+
+def _may_be_one(one: CandidateResult) -> bool:
+    e = one.speedup
+    return e.low is not None and e.high is not None and e.low <= 1 <= e.high
+
+
+def _at_target(arm: ArmSummary) -> str:
+    k = arm.success.get("k")
+    return "" if k is None else f"{k}/{arm.n}"
+
+
+def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    keep = [i for i in range(len(rows[0])) if i == 0 or any(row[i] for row in rows[1:])]
+    return [[row[i] for i in keep] for row in rows]
+
+
+def _grid(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(w) if i == 1 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _verdicts(c: Comparison, colour: bool) -> list[str]:
+    width = max(len(one.candidate.name) for one in c.comparisons)
+    return [f"{one.candidate.name:<{width}}  {_paint(one, colour)}" for one in c.comparisons]
+
+
+def _paint(one: CandidateResult, colour: bool) -> str:
+    if not colour:
+        return one.headline
+    head, colon, rest = one.headline.partition(":")
+    return f"\x1b[1;{COLOURS[one.verdict]}m{head}\x1b[0m{colon}{rest}"
+
+
+def _all_findings(c: Comparison) -> dict[str, tuple[Finding, list[str]]]:
+    """Findings by code, each with the candidates that it concerns, in the order of weight."""
+    found: dict[str, tuple[Finding, list[str]]] = {}
+    for one in c.comparisons:
+        for finding in one.findings:
+            found.setdefault(finding.code, (finding, []))[1].append(one.candidate.name)
+    weight = {"refuse": 0, "warn": 1, "info": 2}
+    return dict(sorted(found.items(), key=lambda item: weight[item[1][0].severity]))
+
+
+def _marks(c: Comparison) -> dict[str, str]:
+    codes = list(_all_findings(c))
+    return {code: SUPERSCRIPTS[i] if i < len(SUPERSCRIPTS) else f"({i + 1})" for i, code in enumerate(codes)}
+
+
+def _notes(c: Comparison) -> list[str]:
+    found, marks = _all_findings(c), _marks(c)
+    several = len(c.comparisons) > 1
+    lines = []
+    for code, (finding, names) in found.items():
+        names = list(dict.fromkeys(names))
+        whom = f" ({', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''})" if several else ""
+        lines.append(f"{marks[code]} {code}{whom}: {finding.message}")
+        lines.append(f"  → {finding.advice}")
+    return [*lines, *_excluded(c)]
+
+
+def _excluded(c: Comparison) -> list[str]:
+    """Runs that do not count, with the reason: nothing is dropped uncounted."""
+    lines = []
+    for arm in (c.control, *(one.candidate for one in c.comparisons)):
+        other = {reason: n for reason, n in arm.excluded.items() if reason != "warm-ups"}
+        if other:
+            lines.append(f"not counted of {arm.name}: " + ", ".join(f"{n} {reason}" for reason, n in other.items()))
+    return lines
+
+
+# --- Markdown -----------------------------------------------------------------------------------------------
+
+
+def table_markdown(comparison: Comparison) -> str:
+    """The same answer as Markdown, for a pull request or a step summary."""
+    rows = [[re.sub(r"\|", "\\|", cell) or " " for cell in row] for row in _rows(comparison)]
+    lines = [f"**{one.candidate.name}**: {one.headline}  " for one in comparison.comparisons]
+    lines += ["", *(f"{line}  " for line in _head(comparison)), ""]
+    lines += ["| " + " | ".join(row) + " |" for row in rows[:1]]
+    lines += ["|" + "---|" * len(rows[0])]
+    lines += ["| " + " | ".join(row) + " |" for row in rows[1:]]
+    notes = _notes(comparison)
+    return "\n".join([*lines, "", *(f"{note}  " for note in notes)]).rstrip() + "\n"

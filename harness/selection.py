@@ -1,0 +1,192 @@
+"""From the names of a command line to samples: stores, arms, and which control runs belong to a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame, text_column
+from harness.comparison.samples import Sample, make_sample
+from harness.errors import StoreError, UsageError, nearest
+from harness.store.read import Store, Table, existing_store, open_store, store_names
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One arm of one store."""
+
+    store: Store
+    arm: str
+    rows: Frame
+    role: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.arm
+
+    @property
+    def config_hash(self) -> str:
+        hashes = self.rows.known("config_hash")
+        return next(iter(hashes)) if len(hashes) == 1 else ""
+
+
+class Shelf:
+    """The stores of a results folder, each read once."""
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+        self._frames: dict[str, Frame] = {}
+        self.torn: dict[str, int] = {}
+
+    def frame(self, store: Store) -> Frame:
+        if store.name not in self._frames:
+            table = store.table()
+            if table.torn:
+                self.torn[store.name] = table.torn
+            self._frames[store.name] = frame_of(table)
+        return self._frames[store.name]
+
+    def arms(self, store: Store) -> list[Chosen]:
+        """The arms of a store in the order of its description, with their roles."""
+        frame = self.frame(store)
+        there = list(dict.fromkeys(frame["arm"].tolist()))
+        roles = {str(a.get("name")): str(a.get("role", "")) for a in store.arms()}
+        names = [n for n in roles if n in there] + [n for n in there if n not in roles]
+        return [Chosen(store, n, frame.where(frame["arm"] == n), roles.get(n, "")) for n in names]
+
+    def find(self, name: str) -> list[Chosen]:
+        """The arms that a name means: a store's, `STORE:ARM`, or the one arm of that name in any store."""
+        if open_store(self.results, name).exists:
+            return self.arms(existing_store(self.results, name))
+        head, colon, arm = name.partition(":")
+        if colon:
+            return [self._arm_of(existing_store(self.results, head), arm)]
+        homes = [s for s in store_names(self.results) if name in self._arm_names(s)]
+        if len(homes) == 1:
+            return [self._arm_of(open_store(self.results, homes[0]), name)]
+        if homes:
+            ways = ", ".join(f"{home}:{name}" for home in homes)
+            raise UsageError(f"{name!r} is an arm of several stores. Name one of them: {ways}.")
+        existing_store(self.results, name)
+        raise AssertionError("unreachable")
+
+    def _arm_names(self, store_name: str) -> list[str]:
+        store = open_store(self.results, store_name)
+        return [str(a.get("name")) for a in store.arms()]
+
+    def _arm_of(self, store: Store, arm: str) -> Chosen:
+        arms = self.arms(store)
+        for one in arms:
+            if one.arm == arm:
+                return one
+        raise StoreError(f"The store {store.name!r} has no arm {arm!r}. {nearest(arm, [a.arm for a in arms])}")
+
+
+def frame_of(table: Table) -> Frame:
+    """A table's text as typed columns. Raises StoreError with line, column and value."""
+    columns: dict[str, Any] = {n: table.numbers(n) for n in NUMBERS if n in table.columns}
+    columns |= {n: table.flags(n) for n in FLAGS if n in table.columns}
+    columns |= {n: text_column(table.columns[n]) for n in TEXTS if n in table.columns}
+    return make_frame(columns, table.rows, table.name)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A control and its candidates as samples, with what the experiments promised."""
+
+    control: Sample
+    candidates: tuple[Sample, ...]
+    promises: Mapping[str, Any]
+
+
+def resolve(shelf: Shelf, names: Sequence[str], stage: str | None = None) -> Question:
+    """The samples behind `CONTROL CANDIDATE...`, or behind one store that holds both.
+
+    For accuracy the control has its own runs and those that ran interleaved with the candidates under the same
+    configuration; blocks find each other by invocation, whichever store they lie in.
+    """
+    control, candidates = _split(shelf, names)
+    frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
+    return Question(
+        control=make_sample(control.label, frames, stage=None),
+        candidates=tuple(make_sample(c.label, [c.rows], stage=stage, latest_stage=True) for c in candidates),
+        promises=_promises(control, candidates),
+    )
+
+
+def _split(shelf: Shelf, names: Sequence[str]) -> tuple[Chosen, list[Chosen]]:
+    first = shelf.find(names[0])
+    if len(names) == 1:
+        control = _control_among(first, names[0])
+        others = [c for c in first if c is not control]
+        if not others:
+            raise UsageError(
+                f"{names[0]!r} holds the single arm {control.arm!r}: there is nothing to compare it with. "
+                f"Name a candidate: `harness compare {names[0]} CANDIDATE`."
+            )
+        return control, others
+    control = _control_among(first, names[0])
+    candidates: list[Chosen] = []
+    for name in names[1:]:
+        found = shelf.find(name)
+        fresh = [c for c in found if c.role != "control"] if len(found) > 1 else found
+        candidates += [c for c in fresh if not _same(c, control)]
+    if not candidates:
+        raise UsageError(
+            f"{' '.join(names)}: the control and the candidate are the same runs ({control.store.name}:{control.arm}). "
+            "Name two different arms, as EXPERIMENT:ARM."
+        )
+    doubled = [c for i, c in enumerate(candidates) if any(_same(c, d) for d in candidates[:i])]
+    if doubled:
+        raise UsageError(f"The candidate {doubled[0].store.name}:{doubled[0].arm} is named twice.")
+    return control, candidates
+
+
+def _control_among(arms: Sequence[Chosen], name: str) -> Chosen:
+    if len(arms) == 1:
+        return arms[0]
+    controls = [c for c in arms if c.role == "control"]
+    if len(controls) == 1:
+        return controls[0]
+    ways = ", ".join(f"{c.store.name}:{c.arm}" for c in arms[:8])
+    raise UsageError(f"{name!r} holds several arms and none of them is marked as the control. Name the one you mean: {ways}.")
+
+
+def _same(a: Chosen, b: Chosen) -> bool:
+    return a.store.name == b.store.name and a.arm == b.arm
+
+
+def _interleaved_controls(shelf: Shelf, control: Chosen, candidates: Sequence[Chosen]) -> list[Frame]:
+    """Runs of the control's configuration and code that ran as a control in the candidates' stores."""
+    frames = []
+    codes = control.rows.known("code_hash")
+    for store in {c.store.name: c.store for c in candidates}.values():
+        if store.name == control.store.name:
+            continue
+        for arm in shelf.arms(store):
+            same_code = not codes or not arm.rows.known("code_hash") or bool(codes & arm.rows.known("code_hash"))
+            if arm.role == "control" and arm.config_hash and arm.config_hash == control.config_hash and same_code:
+                frames.append(arm.rows)
+    return frames
+
+
+PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
+
+
+def _promises(control: Chosen, candidates: Sequence[Chosen]) -> dict[str, Any]:
+    """What the candidates' experiment states, and the control's where it is silent. Raises where candidates disagree."""
+    out: dict[str, Any] = {}
+    for key in PROMISES:
+        stated = {c.store.name: c.store.experiment.get(key) for c in candidates}
+        values = {repr(v): v for v in stated.values() if v is not None}
+        if len(values) > 1:
+            raise UsageError(
+                f"The candidates' experiments state different values of {key!r}: {stated}. Compare them one by one, or state one: "
+                f"--{key.replace('_', '-')} VALUE."
+            )
+        value = next(iter(values.values()), control.store.experiment.get(key))
+        if value is not None:
+            out[key] = value
+    return out
