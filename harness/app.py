@@ -337,13 +337,6 @@ def require_complete(report: RunReport) -> None:
     )
 
 
-def experiments_of(names: Sequence[str], results: Path) -> list[str]:
-    """The given names where they are stores."""
-    from harness.store.read import store_names
-
-    return [name for name in names if name in store_names(results)]
-
-
 def run_document(report: RunReport, results: Path) -> dict[str, Any]:
     """The JSON of `run`: what is there now, and the comparison where there is one."""
     judged = _judged(report, results)
@@ -423,3 +416,212 @@ def promise_of(asked: Asked, stated: Mapping[str, Any], default_claim: str) -> A
         margin_pp=pick("margin_pp"),
         max_slowdown=pick("max_slowdown"),
     )
+
+
+# --- verify, export -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What `verify` found in a store."""
+
+    name: str
+    rows: int
+    problems: tuple[str, ...]
+    rerun: Any = None
+
+    @property
+    def sound(self) -> bool:
+        """No problem, and a re-run in the same environment that gave the same result (or could not be made)."""
+        differs = self.rerun is not None and not self.rerun.reason and not self.rerun.equal and self.rerun.same_environment
+        return not self.problems and not differs
+
+    def as_dict(self) -> dict[str, Any]:
+        again = None
+        if self.rerun is not None:
+            again = {k: getattr(self.rerun, k) for k in ("run_id", "seed", "stored", "now", "same_environment", "equal", "reason")}
+        return {
+            "schema": 1, "name": self.name, "rows": self.rows, "sound": self.sound, "problems": list(self.problems), "rerun": again,
+        }  # fmt: skip
+
+    def text(self) -> str:
+        lines = [f"{self.name}: {self.rows} rows, {'no problems' if not self.problems else f'{len(self.problems)} problems'}"]
+        lines += [f"  {problem}" for problem in self.problems[:20]]
+        if len(self.problems) > 20:
+            lines.append(f"  and {len(self.problems) - 20} more")
+        return "\n".join([*lines, *self._rerun_lines()])
+
+    def _rerun_lines(self) -> list[str]:
+        again = self.rerun
+        if again is None:
+            return []
+        if again.reason:
+            return [f"run {again.run_id} was not made again: {again.reason}"]
+        where = "the same environment" if again.same_environment else "another environment than the stored one"
+        how = "the same to the last bit" if again.equal else "NOT the same"
+        return [f"run {again.run_id}, seed {again.seed}, again in {where}: stored {again.stored}, now {again.now}: {how}"]
+
+
+def verify(name: str, results: Path, *, run_id: str | None = None, rerun: bool = True) -> VerifyReport:
+    """Check a store and make one of its runs again."""
+    from harness import verify as checks
+    from harness.store.read import existing_store
+
+    store = existing_store(results, name)
+    table = store.table()
+    problems = checks.problems_of(store, table)
+    again = checks.rerun(store, table, run_id=run_id) if rerun and not problems else None
+    return VerifyReport(name, table.rows, tuple(problems), again)
+
+
+def export_table(names: Sequence[str], results: Path, *, completed: bool) -> Table:
+    """The rows of several stores under one another."""
+    from harness.store.read import Table, existing_store
+
+    tables = [existing_store(results, name).table() for name in names]
+    columns = list(dict.fromkeys(c for table in tables for c in table.columns))
+    whole = Table("+".join(names), {c: [x for t in tables for x in t.text(c)] for c in columns}, sum(t.rows for t in tables))
+    if not completed:
+        return whole
+    warm, status = whole.flags("warmup"), whole.text("status")
+    return whole.take([i for i in range(whole.rows) if status[i] == "completed" and not warm[i]])
+
+
+# --- list, show ---------------------------------------------------------------------------------------------
+
+
+def listing(results: Path, experiments: Path | None) -> dict[str, Any]:
+    """Experiments, stores and trainers, as JSON."""
+    from harness import spec
+    from harness.plugins import entry_points
+
+    known = {}
+    for name, path in spec.available(experiments).items():
+        try:
+            known[name] = {"question": spec.read_toml(path).get("question", ""), "file": str(path)}
+        except UsageError as problem:
+            known[name] = {"question": "", "file": str(path), "error": str(problem)}
+    return {
+        "schema": 1,
+        "experiments": [{"name": name, **facts} for name, facts in known.items()],
+        "stores": [_store_line(results, name) for name in _names_of_stores(results)],
+        "trainers": sorted(entry_points()),
+    }
+
+
+def _names_of_stores(results: Path) -> list[str]:
+    from harness.store.read import store_names
+
+    return store_names(results)
+
+
+def _store_line(results: Path, name: str) -> dict[str, Any]:
+    from harness.store.read import read_table
+
+    table = read_table(results / name / "runs.csv", name)
+    warm = table.flags("warmup")
+    counts: dict[str, int] = {}
+    for arm, status, is_warm in zip(table.text("arm"), table.text("status"), warm, strict=True):
+        if status in ("completed", "") and not is_warm:
+            counts[arm] = counts.get(arm, 0) + 1
+    return {"name": name, "runs": sum(counts.values()), "arms": counts}
+
+
+def listing_text(document: Mapping[str, Any]) -> str:
+    """`harness list` as people read it."""
+    experiments, stores = document["experiments"], document["stores"]
+    width = max((len(e["name"]) for e in [*experiments, *stores]), default=0)
+    lines = ["experiments"]
+    lines += [f"  {e['name']:<{width}}  {e.get('error') or e['question']}" for e in experiments] or ["  none"]
+    lines += ["", "stores"]
+    lines += [f"  {s['name']:<{width}}  {s['runs']} runs: {_shortened(_counts(s['arms']), 90)}" for s in stores] or [
+        "  none yet: `harness run quickstart` makes one"
+    ]
+    return "\n".join([*lines, "", "trainers", "  " + ", ".join(document["trainers"])])
+
+
+def _counts(arms: Mapping[str, int]) -> str:
+    return ", ".join(f"{arm} {count}" for arm, count in arms.items())
+
+
+def show(name: str, results: Path, experiments: Path | None, preset: str | None) -> dict[str, Any]:
+    """One experiment and its store, as JSON; either alone is enough."""
+    from harness import spec
+    from harness.store.read import open_store
+
+    store = open_store(results, name)
+    document: dict[str, Any] = {"schema": 1, "name": name, "experiment": None, "store": None, "ledger": []}
+    if name.endswith(".toml") or name in spec.available(experiments):
+        experiment = spec.load_experiment(name, spec.Request(preset=preset, experiments=experiments))
+        clocks = {info.name: info.clock for info in trainer_infos(experiment).values()}
+        document["experiment"] = experiment.as_dict() | {"clocks": clocks, "notes": list(experiment.notes)}
+    elif not store.exists:
+        from harness.store.read import store_names
+
+        known = [*spec.available(experiments), *store_names(results)]
+        raise UsageError(f"{name!r} is neither an experiment nor a store. {nearest(name, known)}")
+    if store.exists:
+        from harness.summary import summarise
+
+        target = store.experiment.get("target")
+        document["store"] = {"folder": str(store.folder), "arms": [s.as_dict() for s in summarise(store.table(), target)]}
+        document["ledger"] = _ledger(store)
+    return document
+
+
+def _ledger(store: Store) -> list[Any]:
+    import json
+
+    path = store.folder / "ledger.jsonl"
+    if not path.is_file():
+        return []
+    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    out = []
+    for line in lines:
+        try:
+            out.append(json.loads(line))
+        except json.JSONDecodeError:
+            out.append({"event": "unreadable", "line": line})
+    return out
+
+
+def show_text(document: Mapping[str, Any]) -> str:
+    """`harness show` as people read it."""
+    experiment, store = document["experiment"], document["store"]
+    lines = [document["name"]]
+    if experiment:
+        lines += _experiment_lines(experiment)
+    if store:
+        lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
+    if document["ledger"]:
+        lines += ["", "ledger"] + [f"  {_ledger_line(entry)}" for entry in document["ledger"][-12:]]
+    return "\n".join(lines)
+
+
+def _experiment_lines(e: Mapping[str, Any]) -> list[str]:
+    terms = {k: e[k] for k in ("claim", "target", "margin_pp", "max_slowdown", "alpha", "stage", "seeds") if e[k] is not None}
+    base = e["arms"][0]
+    lines = [e["question"], "", "  ".join(f"{k} {v}" for k, v in terms.items())]
+    lines += [f"clock of {name}: {clock}" for name, clock in e["clocks"].items()]
+    lines += ["", f"configuration of {base['name']} ({base['role']})"]
+    lines += [f"  {key} = {value}" for key, value in base["config"].items()]
+    for arm in e["arms"][1:]:
+        differs = ", ".join(f"{k}={v}" for k, v in arm["config"].items() if base["config"].get(k) != v)
+        lines.append(f"{arm['name']} ({arm['role']}): {differs or 'the same configuration'}")
+    return lines + [f"note: {note}" for note in e["notes"]]
+
+
+def _arm_line(arm: Mapping[str, Any]) -> str:
+    accuracy, rate = arm["accuracy"], arm["success"]
+    shown = "" if accuracy["value"] is None else f"  {100 * accuracy['value']:.3f} %"
+    if accuracy["sd"] is not None:
+        shown += f" (sd {100 * accuracy['sd']:.3f} pp)"
+    if rate["value"] is not None:
+        shown += f"  {round(rate['value'] * arm['n'])}/{arm['n']} at the target"
+    failed = f"  {arm['failed']} failed attempts" if arm["failed"] else ""
+    return f"{arm['arm']}: {arm['n']} runs, {arm['warmups']} warm-ups{failed}{shown}"
+
+
+def _ledger_line(entry: Mapping[str, Any]) -> str:
+    rest = {k: v for k, v in entry.items() if k not in ("at", "event")}
+    return f"{entry.get('at', '?')}  {entry.get('event', '?')}  " + _shortened(", ".join(f"{k}={v}" for k, v in rest.items()), 160)

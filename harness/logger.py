@@ -31,7 +31,7 @@ from harness.trainer import Metric
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.report.summary import Summary
+    from harness.summary import Summary
 
 
 def utc_now() -> str:
@@ -89,6 +89,11 @@ class ExperimentLogger:
                 self._write_metric(record.run_id, metric)
             self._runs.append(row_of(record, self._header))
 
+    def write_rows(self, rows: Iterable[bytes]) -> None:
+        """Write many finished rows in one step: all of them are stored, or none."""
+        with self._lock:
+            self._runs.append(b"".join(rows))
+
     def note(self, event: str, **facts: Any) -> None:
         """Append one line to the ledger."""
         line = json.dumps({"at": utc_now(), "event": event} | facts, ensure_ascii=False, default=str)
@@ -123,7 +128,7 @@ class ExperimentLogger:
 
     def summary(self, arm: str | None = None) -> list[Summary]:
         """Mean, sd and 95 % intervals of accuracy and time, successful-run time and success rate, an arm each."""
-        from harness.report.summary import summarise
+        from harness.summary import summarise
 
         table = read_table(self.folder / "runs.csv", self.experiment)
         return [s for s in summarise(table, self.target) if arm is None or s.arm == arm]

@@ -331,8 +331,10 @@ def _control_layer(control: str, layer: Layer, given: Path | None, preset: str |
 def _finish(draft: Draft, role: str, sets: Mapping[str, Any]) -> Arm:
     info = trainer_info(draft.trainer, draft.folder)
     own = check_config(info, draft.config, draft.where)
-    config = complete_config(info, own | check_config(info, sets, "--set"), draft.where)
-    return Arm(draft.name, "control" if role == "control" else "candidate", info.ref, config, info.config_hash(config))
+    own |= check_config(info, sets, "--set")
+    config = complete_config(info, own, draft.where)
+    hashed = info.config_hash(own if info.kind else config)  # a script's own defaults are part of its code
+    return Arm(draft.name, "control" if role == "control" else "candidate", info.ref, config, hashed)
 
 
 def _refuse_contested(drafts: Sequence[Draft], sets: Mapping[str, Any]) -> None:

@@ -203,7 +203,7 @@ def check_skew(pair: Pair) -> Iterator[Finding]:
             continue
         g1 = skewness(side.accuracy) or 0.0
         far = len(outliers(side.accuracy))
-        if abs(g1) > 1 or far > 0.005 * side.n + 0.5:
+        if abs(g1) > 1 or (abs(g1) > 0.5 and far > 0.005 * side.n + 0.5):
             yield f.skewed(side.name, g1, far)
 
 

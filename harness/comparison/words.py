@@ -162,7 +162,8 @@ def _refusal(needed: Mapping[str, Decision]) -> str:
     texts = []
     for reason in reasons:
         if reason == "no margin was stated":
-            texts.append("this claim needs a margin, and nobody stated one: add --margin-pp M (percentage points)")
+            texts.append("this claim needs a margin, and nobody stated one: "
+                         "add --margin-pp M (percentage points) to `harness compare`, or state margin_pp in the experiment")
         else:
             texts.append(reason)
     return "; ".join(texts)

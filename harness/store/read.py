@@ -85,6 +85,11 @@ def read_table(path: Path, name: str) -> Table:
         raise StoreError(f"{path}: there is no such file.") from None
     except OSError as problem:
         raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
+    return table_of_bytes(data, path, name)
+
+
+def table_of_bytes(data: bytes, path: Path, name: str) -> Table:
+    """The content of a CSV file as a Table; an unfinished last line is left out and counted in `torn`."""
     whole = data.rfind(b"\n") + 1
     torn = len(data) - whole
     try:

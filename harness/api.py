@@ -1,0 +1,137 @@
+"""The public Python functions: `load` and `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import app
+from harness.comparison.compare import Comparison, compare_samples
+from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame
+from harness.comparison.samples import Sample, make_sample
+from harness.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Judgement(Comparison):
+    """A comparison that shows itself: the table at a prompt and in a notebook, `.as_dict()` for the JSON."""
+
+    def __repr__(self) -> str:
+        from harness.report.table import table_text
+
+        return table_text(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+def load(name: str, results: str | Path = "results") -> pd.DataFrame:
+    """The runs of a store as a tidy DataFrame: one row an attempt, typed, unknown values missing.
+
+    Raises StoreError where the store is missing, empty or damaged.
+    """
+    from harness.store.frames import read_dataframe
+    from harness.store.read import existing_store
+
+    return read_dataframe(existing_store(Path(results), name))
+
+
+def compare(
+    control: Any,
+    *candidates: Any,
+    claim: str | None = None,
+    target: float | None = None,
+    margin_pp: float | None = None,
+    max_slowdown: float | None = None,
+    alpha: float | None = None,
+    results: str | Path = "results",
+) -> Judgement:
+    """Compare candidates with a control; each is a name as on the command line, or a DataFrame.
+
+    A DataFrame has the columns of `runs.csv`, of which `seed` and either `correct` and `total` or `accuracy` are
+    required; invocations and blocks are taken as they stand. `alpha` defaults to the experiment's, else .05.
+    Raises UsageError for arguments that cannot be, StoreError for a store that cannot be read.
+    """
+    asked = app.Asked(_claim(claim), _within(target, "target", 1), _within(margin_pp, "margin_pp", 100),
+                      _within(max_slowdown, "max_slowdown", 10), _within(alpha, "alpha", 0.5))  # fmt: skip
+    if all(isinstance(one, str) for one in (control, *candidates)):
+        judged = app.judge((control, *candidates), Path(results), asked)
+    else:
+        samples = [_sample(one, number) for number, one in enumerate((control, *candidates))]
+        if len(samples) < 2:
+            raise UsageError("compare() needs a control and at least one candidate.")
+        judged = compare_samples(samples[0], samples[1:], app.promise_of(asked, {}, "faster"))
+    return Judgement(judged.promise, judged.control, judged.comparisons, judged.setting)
+
+
+def _claim(claim: str | None) -> str | None:
+    allowed = ("faster", "accurate", "equivalent", "no-regression")
+    if claim is not None and claim not in allowed:
+        raise UsageError(f"claim is {claim!r}. {nearest(claim, allowed)}")
+    return claim
+
+
+def _within(value: float | None, name: str, most: float) -> float | None:
+    if value is not None and not 0 <= value <= most:
+        raise UsageError(f"{name} is {value}; allowed is 0 to {most}")
+    return value
+
+
+def _sample(data: Any, number: int) -> Sample:
+    """A DataFrame as a sample; its name is its single arm, else `control` or `candidate`."""
+    if isinstance(data, str) or not hasattr(data, "columns"):
+        raise UsageError(
+            f"compare() takes names only, or DataFrames only; argument {number + 1} is a {type(data).__name__}. "
+            "load(name) gives the DataFrame of a store."
+        )
+    frame = frame_of_dataframe(data)
+    arms = frame.known("arm")
+    fallback = "control" if number == 0 else "candidate" if number == 1 else f"candidate {number}"
+    name = next(iter(arms)) if len(arms) == 1 else fallback
+    return make_sample(name, [frame], latest_stage=number > 0)
+
+
+def frame_of_dataframe(data: Any) -> Frame:
+    """A DataFrame's known columns as typed arrays. Raises UsageError for a missing column or a text in a number."""
+    import numpy as np
+
+    if "seed" not in data.columns or not ({"correct", "total"} <= set(data.columns) or "accuracy" in data.columns):
+        raise UsageError(
+            f"The DataFrame needs the columns 'seed' and 'accuracy', or 'seed', 'correct' and 'total'; "
+            f"it has {', '.join(map(str, data.columns))}."
+        )
+    columns: dict[str, Any] = {}
+    for name in set(NUMBERS) & set(data.columns):
+        try:
+            columns[name] = _numeric(data[name])
+        except (TypeError, ValueError) as problem:
+            raise UsageError(f"The column {name!r} must hold numbers: {problem}.") from problem
+    for name in set(FLAGS) & set(data.columns):
+        columns[name] = np.array([str(v).strip().lower() in ("true", "1", "1.0", "yes") for v in data[name]], dtype=bool)
+    for name in set(TEXTS) & set(data.columns):
+        texts = np.empty(len(data), dtype=object)
+        texts[:] = ["" if v is None or v != v else str(v) for v in data[name].astype(object).where(data[name].notna(), None)]
+        columns[name] = texts
+    return make_frame(columns, len(data), "DataFrame")
+
+
+def _numeric(series: Any) -> Any:
+    """Numbers as float64; labels that are no numbers (a block called 'b1') by their order of appearance."""
+    import numpy as np
+
+    if series.name == "block" and not _is_numeric(series):
+        order: dict[Any, int] = {}
+        return np.array([float(order.setdefault(v, len(order))) for v in series], dtype=np.float64)
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _is_numeric(series: Any) -> bool:
+    try:
+        series.astype(float)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""Whether a store can be trusted: every row checked, and one stored seed run again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import StoreError
+from harness.logger import checked_record
+from harness.model.run import COLUMNS, RunRecord
+from harness.store.read import Store, Table
+from harness.store.schema import allowed_text, parse_cell
+
+MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """One stored run made again: what was stored and what came out now; `reason` where it could not be made."""
+
+    run_id: str
+    seed: int | None
+    stored: str
+    now: str
+    same_environment: bool
+    reason: str = ""
+
+    @property
+    def equal(self) -> bool:
+        return not self.reason and self.stored == self.now
+
+
+def problems_of(store: Store, table: Table) -> list[str]:
+    """Everything that is wrong with the rows and the files beside them, a sentence each."""
+    return [*_header(table), *_rows(store, table), *_files(store, table)]
+
+
+def _header(table: Table) -> Iterator[str]:
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        yield f"{table.path}: the columns {', '.join(missing)} are missing"
+    if table.torn:
+        yield f"{table.path}: the last line is unfinished ({table.torn} bytes); the next `harness run` cuts it off and keeps it in the ledger"
+
+
+def _rows(store: Store, table: Table) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    configs = {str(a.get("name")): str(a.get("config_hash", "")) for a in store.arms()}
+    for line, cells in enumerate(table.records(), 2):
+        where = f"{table.path} line {line}"
+        values: dict[str, Any] = {}
+        try:
+            for name in COLUMNS:
+                values[name] = parse_cell(name, cells.get(name, ""))
+            checked_record(RunRecord(**(values | {"warmup": bool(values["warmup"]), "status": values["status"] or "completed"})))
+        except ValueError:
+            bad = name
+            yield f"{where}: column {bad!r} holds {cells.get(bad, '')!r}; allowed is {allowed_text(bad)}"
+            continue
+        except Exception as problem:  # noqa: BLE001 - reported as a problem of this line
+            yield f"{where}: {problem}"
+            continue
+        yield from _one_row(values, where, seen, line, configs)
+
+
+def _one_row(values: dict[str, Any], where: str, seen: dict[str, int], line: int, configs: dict[str, str]) -> Iterator[str]:
+    run_id = values["run_id"]
+    if not run_id:
+        yield f"{where}: the run id is empty"
+    elif run_id in seen:
+        yield f"{where}: the run id {run_id!r} stands already in line {seen[run_id]}"
+    seen.setdefault(run_id, line)
+    if values["correct"] is not None and values["total"] and values["accuracy"] != values["correct"] / values["total"]:
+        yield f"{where}: accuracy {values['accuracy']} is not correct/total = {values['correct'] / values['total']}"
+    stated = configs.get(values["arm"], "")
+    if stated and values["config_hash"] and values["config_hash"] != stated:
+        yield f"{where}: configuration {values['config_hash']} of arm {values['arm']!r} is not the one in experiment.json ({stated})"
+
+
+def _files(store: Store, table: Table) -> Iterator[str]:
+    for fingerprint in sorted(set(table.text("environment")) - {""}):
+        if not store.experiment.get("imported") and not (store.folder / "environments" / f"{fingerprint}.json").is_file():
+            yield f"{store.folder}/environments/{fingerprint}.json is missing"
+    for path in sorted((store.folder / "patches").glob("*.patch")):
+        if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem:
+            yield f"{path}: its content does not have the hash of its name"
+
+
+def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
+    """Train one stored run again in a fresh process and compare it to the last bit of its accuracy."""
+    from harness.executors.process import Worker, WorkerDied, WorkerTimeout
+    from harness.plugins import trainer_info
+
+    row = _chosen(table, run_id)
+    arm = next((a for a in store.arms() if a.get("name") == row["arm"]), None)
+    if arm is None or "config" not in arm:
+        return Rerun(row["run_id"], None, "", "", False, "experiment.json does not hold this arm's configuration (an imported store?)")
+    stored = _result_text(row["correct"], row["total"], row["accuracy"])
+    seed = int(row["seed"])
+    info = trainer_info(arm["trainer"])
+    code = info.code_hash(arm["config"])
+    if code and row["code_hash"] and code != row["code_hash"]:
+        reason = f"the trainer's code has changed since ({row['code_hash']} → {code})"
+        return Rerun(row["run_id"], seed, stored, "", False, reason)
+    worker = Worker(info.environ)
+    try:
+        hello = worker.ask({"do": "setup", "trainer": info.ref, "arms": {row["arm"]: arm["config"]}}, 1800)
+        answer = hello
+        if hello["status"] == "ready":
+            worker.ask({"do": "prepare", "arms": [row["arm"]]}, 1800)
+            answer = worker.ask({"do": "run", "arms": [row["arm"]], "seed": seed}, 3600)
+    except (WorkerDied, WorkerTimeout) as problem:
+        return Rerun(row["run_id"], seed, stored, "", False, str(problem))
+    finally:
+        worker.kill()
+    if answer["status"] != "completed":
+        return Rerun(row["run_id"], seed, stored, "", False, str(answer.get("error")))
+    one = answer["results"][0]
+    now = _result_text(*(one[k] for k in ("correct", "total", "accuracy")))
+    return Rerun(row["run_id"], seed, stored, now, hello.get("fingerprint") == row["environment"])
+
+
+def _result_text(correct: Any, total: Any, accuracy: Any) -> str:
+    if correct not in (None, ""):
+        return f"{int(correct)}/{int(total)}"
+    return repr(float(accuracy))
+
+
+def _chosen(table: Table, run_id: str | None) -> dict[str, str]:
+    """The named run, or a completed one from the middle of the store."""
+    done = [r for r in table.records() if r.get("status") == "completed" and r.get("warmup") != "true" and r.get("seed")]
+    if run_id is not None:
+        for row in done:
+            if row["run_id"] == run_id:
+                return row
+        raise StoreError(f"{table.path}: there is no completed run {run_id!r}. Column run_id holds the names.")
+    if not done:
+        raise StoreError(f"{table.path}: holds no completed run that could be made again.")
+    return done[len(done) // 2]
+
+
