@@ -1,6 +1,6 @@
 """A statistical benchmarking harness for training runs: is this change really faster, or better?
 
-    from harness import load, compare, ExperimentLogger
+from harness import load, compare, ExperimentLogger
 """
 
 from __future__ import annotations

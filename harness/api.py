@@ -111,10 +111,14 @@ def frame_of_dataframe(data: Any) -> Frame:
         except (TypeError, ValueError) as problem:
             raise UsageError(f"The column {name!r} must hold numbers: {problem}.") from problem
     for name in set(FLAGS) & set(data.columns):
-        columns[name] = np.array([str(v).strip().lower() in ("true", "1", "1.0", "yes") for v in data[name]], dtype=bool)
+        columns[name] = np.array(
+            [str(v).strip().lower() in ("true", "1", "1.0", "yes") for v in data[name]], dtype=bool
+        )
     for name in set(TEXTS) & set(data.columns):
         texts = np.empty(len(data), dtype=object)
-        texts[:] = ["" if v is None or v != v else str(v) for v in data[name].astype(object).where(data[name].notna(), None)]
+        texts[:] = [
+            "" if v is None or v != v else str(v) for v in data[name].astype(object).where(data[name].notna(), None)
+        ]
         columns[name] = texts
     return make_frame(columns, len(data), "DataFrame")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import IncompleteError, UsageError, nearest
-from harness.model.experiment import Experiment
+from harness.model.experiment import Claim, Experiment
 from harness.model.hashing import digest
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         done=done,
         invocations=experiment.invocations,
     )
-    counts = {arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms}
+    counts = {
+        arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms
+    }
     hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
     return Prepared(experiment, store, plan, slot, counts, attempts, warmups, hours)
 
@@ -153,8 +155,8 @@ def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo],
     """One arm name is one configuration and one version of the code, as long as the store lives."""
     columns = (table.text("arm"), table.text("config_hash"), table.text("code_hash"))
     stored: dict[str, set[tuple[str, str]]] = {}
-    for arm, config_hash, code_hash in set(zip(*columns, strict=True)):
-        stored.setdefault(arm, set()).add((config_hash, code_hash))
+    for name, config_hash, code_hash in set(zip(*columns, strict=True)):
+        stored.setdefault(name, set()).add((config_hash, code_hash))
     way_out = f"Give this campaign a store of its own with --as NAME (or another folder with --results DIR), or delete {store.folder}."
     for arm in experiment.arms:
         code = infos[arm.name].code_hash(arm.config) or ""
@@ -391,7 +393,7 @@ class Asked:
     stage: str | None = None
 
 
-def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Any:  # noqa: B008
+def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Any:
     """The comparison behind `compare` and `gate`. Raises StoreError where a store is missing, empty or damaged."""
     from harness.comparison.compare import compare_samples
     from harness.selection import Shelf, resolve
@@ -409,8 +411,9 @@ def promise_of(asked: Asked, stated: Mapping[str, Any], default_claim: str) -> A
         own = getattr(asked, key)
         return stated.get(key) if own is None else own
 
+    claim: Claim = cast("Claim", pick("claim") or default_claim)
     return Promise(
-        claim=pick("claim") or default_claim,
+        claim=claim,
         alpha=pick("alpha") or 0.05,
         target=pick("target"),
         margin_pp=pick("margin_pp"),
@@ -433,19 +436,26 @@ class VerifyReport:
     @property
     def sound(self) -> bool:
         """No problem, and a re-run in the same environment that gave the same result (or could not be made)."""
-        differs = self.rerun is not None and not self.rerun.reason and not self.rerun.equal and self.rerun.same_environment
+        differs = (
+            self.rerun is not None and not self.rerun.reason and not self.rerun.equal and self.rerun.same_environment
+        )
         return not self.problems and not differs
 
     def as_dict(self) -> dict[str, Any]:
         again = None
         if self.rerun is not None:
-            again = {k: getattr(self.rerun, k) for k in ("run_id", "seed", "stored", "now", "same_environment", "equal", "reason")}
+            again = {
+                k: getattr(self.rerun, k)
+                for k in ("run_id", "seed", "stored", "now", "same_environment", "equal", "reason")
+            }
         return {
             "schema": 1, "name": self.name, "rows": self.rows, "sound": self.sound, "problems": list(self.problems), "rerun": again,
         }  # fmt: skip
 
     def text(self) -> str:
-        lines = [f"{self.name}: {self.rows} rows, {'no problems' if not self.problems else f'{len(self.problems)} problems'}"]
+        lines = [
+            f"{self.name}: {self.rows} rows, {'no problems' if not self.problems else f'{len(self.problems)} problems'}"
+        ]
         lines += [f"  {problem}" for problem in self.problems[:20]]
         if len(self.problems) > 20:
             lines.append(f"  and {len(self.problems) - 20} more")
@@ -459,7 +469,9 @@ class VerifyReport:
             return [f"run {again.run_id} was not made again: {again.reason}"]
         where = "the same environment" if again.same_environment else "another environment than the stored one"
         how = "the same to the last bit" if again.equal else "NOT the same"
-        return [f"run {again.run_id}, seed {again.seed}, again in {where}: stored {again.stored}, now {again.now}: {how}"]
+        return [
+            f"run {again.run_id}, seed {again.seed}, again in {where}: stored {again.stored}, now {again.now}: {how}"
+        ]
 
 
 def verify(name: str, results: Path, *, run_id: str | None = None, rerun: bool = True) -> VerifyReport:
@@ -480,7 +492,9 @@ def export_table(names: Sequence[str], results: Path, *, completed: bool) -> Tab
 
     tables = [existing_store(results, name).table() for name in names]
     columns = list(dict.fromkeys(c for table in tables for c in table.columns))
-    whole = Table("+".join(names), {c: [x for t in tables for x in t.text(c)] for c in columns}, sum(t.rows for t in tables))
+    whole = Table(
+        "+".join(names), {c: [x for t in tables for x in t.text(c)] for c in columns}, sum(t.rows for t in tables)
+    )
     if not completed:
         return whole
     warm, status = whole.flags("warmup"), whole.text("status")
@@ -564,7 +578,10 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
         from harness.summary import summarise
 
         target = store.experiment.get("target")
-        document["store"] = {"folder": str(store.folder), "arms": [s.as_dict() for s in summarise(store.table(), target)]}
+        document["store"] = {
+            "folder": str(store.folder),
+            "arms": [s.as_dict() for s in summarise(store.table(), target)],
+        }
         document["ledger"] = _ledger(store)
     return document
 
@@ -599,7 +616,9 @@ def show_text(document: Mapping[str, Any]) -> str:
 
 
 def _experiment_lines(e: Mapping[str, Any]) -> list[str]:
-    terms = {k: e[k] for k in ("claim", "target", "margin_pp", "max_slowdown", "alpha", "stage", "seeds") if e[k] is not None}
+    terms = {
+        k: e[k] for k in ("claim", "target", "margin_pp", "max_slowdown", "alpha", "stage", "seeds") if e[k] is not None
+    }
     base = e["arms"][0]
     lines = [e["question"], "", "  ".join(f"{k} {v}" for k, v in terms.items())]
     lines += [f"clock of {name}: {clock}" for name, clock in e["clocks"].items()]
@@ -624,4 +643,6 @@ def _arm_line(arm: Mapping[str, Any]) -> str:
 
 def _ledger_line(entry: Mapping[str, Any]) -> str:
     rest = {k: v for k, v in entry.items() if k not in ("at", "event")}
-    return f"{entry.get('at', '?')}  {entry.get('event', '?')}  " + _shortened(", ".join(f"{k}={v}" for k, v in rest.items()), 160)
+    return f"{entry.get('at', '?')}  {entry.get('event', '?')}  " + _shortened(
+        ", ".join(f"{k}={v}" for k, v in rest.items()), 160
+    )

@@ -120,12 +120,19 @@ class CommandTrainer:
         try:
             with clock.running():
                 child = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environ, cwd=cwd, preexec_fn=die_with_parent
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    env=environ,
+                    cwd=cwd,
+                    preexec_fn=die_with_parent,
                 )
                 with child:
                     last = _drain(child)
         except FileNotFoundError as problem:
-            raise RuntimeError(f"there is no program or folder {problem.filename!r}; check 'argv' and 'cwd'") from problem
+            raise RuntimeError(
+                f"there is no program or folder {problem.filename!r}; check 'argv' and 'cwd'"
+            ) from problem
         if child.returncode != 0:
             raise RuntimeError(f"{shlex.join(argv)} ended with exit status {child.returncode}; it printed last: {last}")
         return last
@@ -148,8 +155,10 @@ class CommandTrainer:
         given = config.get("argv")
         words = shlex.split(given) if isinstance(given, str) else [str(word) for word in given or ()]
         if not words:
-            raise ValueError("the key 'argv' is missing: it is the program with its arguments, e.g. "
-                             '["python", "train.py", "--seed", "{seed}"]')
+            raise ValueError(
+                "the key 'argv' is missing: it is the program with its arguments, e.g. "
+                '["python", "train.py", "--seed", "{seed}"]'
+            )
         return [_fill(word, values) for word in words]
 
 

@@ -101,7 +101,9 @@ class ExperimentLogger:
 
     def describe(self, experiment: Mapping[str, Any]) -> None:
         """Write `experiment.json`: the resolved experiment that these runs are made for."""
-        _write_whole(self.folder / "experiment.json", json.dumps(experiment, indent=1, ensure_ascii=False).encode() + b"\n")
+        _write_whole(
+            self.folder / "experiment.json", json.dumps(experiment, indent=1, ensure_ascii=False).encode() + b"\n"
+        )
 
     def keep_environment(self, fingerprint: str, description: Mapping[str, Any]) -> None:
         path = self.folder / "environments" / f"{fingerprint}.json"

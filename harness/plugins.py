@@ -319,7 +319,18 @@ def _load_entry_point(name: str) -> Trainer:
 
 
 def _checked(trainer: Any, ref: str) -> Trainer:
-    wanted = ("name", "Config", "clock", "sources", "libraries", "environ", "own_process", "prepare", "train", "evaluate")
+    wanted = (
+        "name",
+        "Config",
+        "clock",
+        "sources",
+        "libraries",
+        "environ",
+        "own_process",
+        "prepare",
+        "train",
+        "evaluate",
+    )
     missing = [name for name in wanted if not hasattr(trainer, name)]
     if missing:
         raise TrainerError(

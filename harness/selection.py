@@ -151,7 +151,9 @@ def _control_among(arms: Sequence[Chosen], name: str) -> Chosen:
     if len(controls) == 1:
         return controls[0]
     ways = ", ".join(f"{c.store.name}:{c.arm}" for c in arms[:8])
-    raise UsageError(f"{name!r} holds several arms and none of them is marked as the control. Name the one you mean: {ways}.")
+    raise UsageError(
+        f"{name!r} holds several arms and none of them is marked as the control. Name the one you mean: {ways}."
+    )
 
 
 def _same(a: Chosen, b: Chosen) -> bool:

@@ -71,7 +71,9 @@ def folders(given: Path | None) -> tuple[Path, ...]:
     """Where experiments are looked for: the given folder alone, or `./experiments` and then the shipped ones."""
     if given is not None:
         if not given.is_dir():
-            raise SpecError(f"There is no folder {str(given)!r}. --experiments names the folder that holds the TOML files.")
+            raise SpecError(
+                f"There is no folder {str(given)!r}. --experiments names the folder that holds the TOML files."
+            )
         return (given,)
     return tuple(dict.fromkeys(p for p in (Path("experiments"), *SHIPPED) if p.is_dir()))
 
@@ -127,7 +129,9 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 # --- checking -----------------------------------------------------------------------------------------------
 
 
-def _check_scalars(raw: Mapping[str, Any], where: str, allowed: Sequence[str], tables: Sequence[str] = ()) -> dict[str, Any]:
+def _check_scalars(
+    raw: Mapping[str, Any], where: str, allowed: Sequence[str], tables: Sequence[str] = ()
+) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in raw.items():
         if key in tables:
@@ -165,7 +169,9 @@ def complete_config(info: TrainerInfo, config: Mapping[str, Any], where: str) ->
     missing = [key for key, knob in info.knobs.items() if knob.required and key not in whole]
     if missing:
         flags = " ".join(f"--set {key}=VALUE" for key in missing)
-        raise SpecError(f"{where}: trainer {info.name} needs {', '.join(missing)}: state it in [config] or with {flags}.")
+        raise SpecError(
+            f"{where}: trainer {info.name} needs {', '.join(missing)}: state it in [config] or with {flags}."
+        )
     return dict(sorted(whole.items()))
 
 
@@ -261,7 +267,9 @@ def _sweep_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
         table = flatten(sweep.get(kind, {}))
         for key, values in table.items():
             if not isinstance(values, list) or not values:
-                raise SpecError(f"{layer.where}: [sweep.{kind}] key {key!r}: must be a list of values, found {values!r}.")
+                raise SpecError(
+                    f"{layer.where}: [sweep.{kind}] key {key!r}: must be a list of values, found {values!r}."
+                )
         points: Iterator[tuple[tuple[str, Any], ...]]
         if kind == "grid":
             points = iter(itertools.product(*[[(k, v) for v in vs] for k, vs in table.items()]) if table else ())
@@ -284,8 +292,10 @@ def _listed_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
         if not isinstance(table.get("config", {}), Mapping):
             raise SpecError(f"{where}: 'config' must be a table.")
         if "git" in table:
-            raise SpecError(f"{where}: 'git' arms are not supported by this version; check the revision out and "
-                            "run the two files: `harness run old.py new.py`.")
+            raise SpecError(
+                f"{where}: 'git' arms are not supported by this version; check the revision out and "
+                "run the two files: `harness run old.py new.py`."
+            )
         config = base.config | flatten(table.get("config", {}))
         yield replace(base, name=name, config=config, where=where, trainer=str(table.get("trainer", base.trainer)))
 
@@ -310,7 +320,9 @@ def _drafts(layer: Layer, given: Path | None, preset: str | None) -> tuple[list[
     if control is None:
         return [replace(base, name="control"), *drafts], "control"
     other = _control_layer(control, layer, given, preset, names)
-    draft = Draft(other.name, other.scalars.get("trainer", trainer), other.config, f"{other.where}: [config]", other.folder)
+    draft = Draft(
+        other.name, other.scalars.get("trainer", trainer), other.config, f"{other.where}: [config]", other.folder
+    )
     return [draft, *drafts], other.name
 
 
@@ -375,16 +387,18 @@ class Request:
     experiments: Path | None = None
 
 
-def load_experiment(name: str, request: Request = Request()) -> Experiment:  # noqa: B008 - frozen
+def load_experiment(name: str, request: Request = Request()) -> Experiment:
     """The experiment of a name or TOML path, complete and checked."""
     layer = read_layer(name, request.experiments, request.preset)
     if request.preset and request.preset not in layer.presets:
-        raise SpecError(f"{layer.where}: there is no preset {request.preset!r}. {nearest(request.preset, layer.presets)}")
+        raise SpecError(
+            f"{layer.where}: there is no preset {request.preset!r}. {nearest(request.preset, layer.presets)}"
+        )
     drafts, control = _drafts(layer, request.experiments, request.preset)
     return _assemble(layer, drafts, control, request)
 
 
-def load_scripts(paths: Sequence[str], request: Request = Request()) -> Experiment:  # noqa: B008 - frozen
+def load_scripts(paths: Sequence[str], request: Request = Request()) -> Experiment:
     """The experiment of one or several Python files; the first of several is the control."""
     names = _script_names(paths)
     folder = Path.cwd()
@@ -468,5 +482,7 @@ def load(names: Sequence[str], request: Request) -> list[Experiment]:
         return [load_experiment(name, request) for name in names]
     if len(scripts) < len(names):
         other = next(name for name in names if name not in scripts)
-        raise TrainerError(f"Python files and experiments cannot be mixed in one command: found {other!r} beside {scripts[0]!r}.")
+        raise TrainerError(
+            f"Python files and experiments cannot be mixed in one command: found {other!r} beside {scripts[0]!r}."
+        )
     return [load_scripts(names, request)]

@@ -74,7 +74,9 @@ def summarise(table: Any, target: float | None) -> Iterator[Summary]:
             warmups=sample.excluded.get("warm-ups", 0),
             accuracy=one_sample(sample.accuracy).estimate() if sample.n else Estimate(None, reason="no runs"),
             time_s=_time(times),
-            successful_time_s=_time(times.where(good)) if target is not None else Estimate(None, reason="no target was stated"),
+            successful_time_s=_time(times.where(good))
+            if target is not None
+            else Estimate(None, reason="no target was stated"),
             success=wilson(k, sample.n) if k is not None else Estimate(None, reason="no target was stated"),
         )
 

@@ -135,13 +135,20 @@ class Trainer(Protocol):
     own_process True where no two of its arms may share a process
     """
 
-    name: str
-    Config: type[Any]
-    clock: str
-    sources: Sequence[Path]
-    libraries: Sequence[str]
-    environ: Mapping[str, str]
-    own_process: bool
+    @property
+    def name(self) -> str: ...
+    @property
+    def Config(self) -> type[Any]: ...
+    @property
+    def clock(self) -> str: ...
+    @property
+    def sources(self) -> Sequence[Path]: ...
+    @property
+    def libraries(self) -> Sequence[str]: ...
+    @property
+    def environ(self) -> Mapping[str, str]: ...
+    @property
+    def own_process(self) -> bool: ...
 
     def prepare(self, config: Any) -> str | None:
         """Untimed: load data, build what is built once, compile. Returns the hash of the data, where known."""

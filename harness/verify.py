@@ -42,7 +42,8 @@ def _header(table: Table) -> Iterator[str]:
     if missing:
         yield f"{table.path}: the columns {', '.join(missing)} are missing"
     if table.torn:
-        yield f"{table.path}: the last line is unfinished ({table.torn} bytes); the next `harness run` cuts it off and keeps it in the ledger"
+        yield f"{table.path}: the last line is unfinished ({table.torn} bytes); "
+            "the next `harness run` cuts it off and keeps it in the ledger"
 
 
 def _rows(store: Store, table: Table) -> Iterator[str]:
@@ -54,7 +55,9 @@ def _rows(store: Store, table: Table) -> Iterator[str]:
         try:
             for name in COLUMNS:
                 values[name] = parse_cell(name, cells.get(name, ""))
-            checked_record(RunRecord(**(values | {"warmup": bool(values["warmup"]), "status": values["status"] or "completed"})))
+            checked_record(
+                RunRecord(**(values | {"warmup": bool(values["warmup"]), "status": values["status"] or "completed"}))
+            )
         except ValueError:
             bad = name
             yield f"{where}: column {bad!r} holds {cells.get(bad, '')!r}; allowed is {allowed_text(bad)}"
@@ -65,7 +68,9 @@ def _rows(store: Store, table: Table) -> Iterator[str]:
         yield from _one_row(values, where, seen, line, configs)
 
 
-def _one_row(values: dict[str, Any], where: str, seen: dict[str, int], line: int, configs: dict[str, str]) -> Iterator[str]:
+def _one_row(
+    values: dict[str, Any], where: str, seen: dict[str, int], line: int, configs: dict[str, str]
+) -> Iterator[str]:
     run_id = values["run_id"]
     if not run_id:
         yield f"{where}: the run id is empty"
@@ -81,7 +86,10 @@ def _one_row(values: dict[str, Any], where: str, seen: dict[str, int], line: int
 
 def _files(store: Store, table: Table) -> Iterator[str]:
     for fingerprint in sorted(set(table.text("environment")) - {""}):
-        if not store.experiment.get("imported") and not (store.folder / "environments" / f"{fingerprint}.json").is_file():
+        if (
+            not store.experiment.get("imported")
+            and not (store.folder / "environments" / f"{fingerprint}.json").is_file()
+        ):
             yield f"{store.folder}/environments/{fingerprint}.json is missing"
     for path in sorted((store.folder / "patches").glob("*.patch")):
         if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem:
@@ -96,7 +104,14 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
     row = _chosen(table, run_id)
     arm = next((a for a in store.arms() if a.get("name") == row["arm"]), None)
     if arm is None or "config" not in arm:
-        return Rerun(row["run_id"], None, "", "", False, "experiment.json does not hold this arm's configuration (an imported store?)")
+        return Rerun(
+            row["run_id"],
+            None,
+            "",
+            "",
+            False,
+            "experiment.json does not hold this arm's configuration (an imported store?)",
+        )
     stored = _result_text(row["correct"], row["total"], row["accuracy"])
     seed = int(row["seed"])
     info = trainer_info(arm["trainer"])
@@ -130,7 +145,9 @@ def _result_text(correct: Any, total: Any, accuracy: Any) -> str:
 
 def _chosen(table: Table, run_id: str | None) -> dict[str, str]:
     """The named run, or a completed one from the middle of the store."""
-    done = [r for r in table.records() if r.get("status") == "completed" and r.get("warmup") != "true" and r.get("seed")]
+    done = [
+        r for r in table.records() if r.get("status") == "completed" and r.get("warmup") != "true" and r.get("seed")
+    ]
     if run_id is not None:
         for row in done:
             if row["run_id"] == run_id:
@@ -139,5 +156,3 @@ def _chosen(table: Table, run_id: str | None) -> dict[str, str]:
     if not done:
         raise StoreError(f"{table.path}: holds no completed run that could be made again.")
     return done[len(done) // 2]
-
-

@@ -20,7 +20,6 @@ from typing import IO, Any
 
 from harness.processes import die_with_parent
 
-
 ACCELERATED = frozenset(("torch", "jax", "tensorflow", "cupy"))
 """A trainer that names none of these libraries runs on the CPU, also beside a GPU."""
 
@@ -71,7 +70,14 @@ class Session:
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         from harness.plugins import build_config, load_trainer, trainer_info
-        from harness.provenance import DEFAULT_LIBRARIES, Telemetry, describe_environment, fingerprint, row_fields, visible_gpus
+        from harness.provenance import (
+            DEFAULT_LIBRARIES,
+            Telemetry,
+            describe_environment,
+            fingerprint,
+            row_fields,
+            visible_gpus,
+        )
 
         ref = setup["trainer"]
         self.trainer = load_trainer(ref)
@@ -92,7 +98,12 @@ class Session:
         self.data_hash: dict[str, str | None] = {}
 
     def hello(self) -> dict[str, Any]:
-        return {"status": "ready", "fingerprint": self.fingerprint, "environment": self.environment, "fields": self.fields}
+        return {
+            "status": "ready",
+            "fingerprint": self.fingerprint,
+            "environment": self.environment,
+            "fields": self.fields,
+        }
 
     def prepare(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Untimed: data, compilation, whatever is made ready once for an arm."""

@@ -81,7 +81,7 @@ def run_cli(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as problem:  # noqa: BLE001 - the last resort: say so, and how to see more
+    except Exception as problem:
         if os.environ.get("HARNESS_DEBUG"):
             raise
         click.echo(

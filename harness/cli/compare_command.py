@@ -20,8 +20,12 @@ CLAIMS = click.Choice(("faster", "accurate", "equivalent", "no-regression"))
 @click.option("--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Accuracy margin in percentage points.")
 @click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01.")
 @click.option("--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]")
-@click.option("--stage", type=click.Choice(("screen", "confirm", "final")), help="Only the candidates' runs of this stage.")
-@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the table as Markdown.")
+@click.option(
+    "--stage", type=click.Choice(("screen", "confirm", "final")), help="Only the candidates' runs of this stage."
+)
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the table as Markdown."
+)
 @common
 def command(
     names: tuple[str, ...],

@@ -11,8 +11,12 @@ from harness.cli.options import ExperimentName, answer, common
 
 @click.command("export")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=ExperimentName())
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File: .csv, .jsonl or .parquet.  "
-              "[default: CSV on standard output]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File: .csv, .jsonl or .parquet.  [default: CSV on standard output]",
+)
 @click.option("--completed", is_flag=True, help="Only completed runs, without warm-ups.")
 @common
 def command(

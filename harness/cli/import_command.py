@@ -13,7 +13,9 @@ from harness.errors import UsageError
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--as", "name", required=True, metavar="NAME", help="Name of the new store.")
-@click.option("--map", "maps", multiple=True, metavar="COLUMN=THEIRS", help="Read a column under the file's own name for it.")
+@click.option(
+    "--map", "maps", multiple=True, metavar="COLUMN=THEIRS", help="Read a column under the file's own name for it."
+)
 @common
 def command(
     file: Path, name: str, maps: tuple[str, ...], results: Path, experiments: Path | None, quiet: bool, as_json: bool,

@@ -17,20 +17,30 @@ def common(function: F) -> F:
     """--results, --experiments, -q, --json, --json-file."""
     for decorate in reversed(
         (
-            click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-                         help="Folder of the stores."),
-            click.option("--experiments", type=click.Path(path_type=Path), help="Folder of the experiment files.  [default: "
-                         "experiments/, then the shipped ones]"),
+            click.option(
+                "--results",
+                type=click.Path(path_type=Path),
+                default=Path("results"),
+                show_default=True,
+                help="Folder of the stores.",
+            ),
+            click.option(
+                "--experiments",
+                type=click.Path(path_type=Path),
+                help="Folder of the experiment files.  [default: experiments/, then the shipped ones]",
+            ),
             click.option("-q", "--quiet", is_flag=True, help="Print no progress."),
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."),
-            click.option("--json-file", type=click.Path(path_type=Path, dir_okay=False), help="Write that JSON to a file."),
+            click.option(
+                "--json-file", type=click.Path(path_type=Path, dir_okay=False), help="Write that JSON to a file."
+            ),
         )
     ):
         function = decorate(function)
     return function
 
 
-class ExperimentName(click.ParamType):
+class ExperimentName(click.ParamType[str]):
     """A name that the shell can complete: experiments and stores."""
 
     name = "experiment"
@@ -44,7 +54,9 @@ class ExperimentName(click.ParamType):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def answer(document: Callable[[], dict[str, Any]], text: Callable[[], str], *, as_json: bool, json_file: Path | None) -> None:
+def answer(
+    document: Callable[[], dict[str, Any]], text: Callable[[], str], *, as_json: bool, json_file: Path | None
+) -> None:
     """Print the text, or the JSON document alone; write the document to a file where that was asked for."""
     if json_file is not None:
         write_file(json_file, to_json(document()) + "\n")
@@ -66,7 +78,9 @@ def write_file(path: Path, content: str) -> None:
     try:
         path.write_text(content, encoding="utf-8")
     except OSError as problem:
-        raise UsageError(f"{path}: cannot be written: {problem.strerror}. Name a file in a folder that exists.") from problem
+        raise UsageError(
+            f"{path}: cannot be written: {problem.strerror}. Name a file in a folder that exists."
+        ) from problem
 
 
 def fraction(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:

@@ -74,7 +74,8 @@ class Display:
     def left_s(self) -> float | None:
         if not self.finished:
             return None
-        return (time.monotonic() - self.started) / self.finished * (self.prepared.plan.runs - self.finished)
+        left: int = self.prepared.plan.runs - self.finished
+        return (time.monotonic() - self.started) / self.finished * left
 
     def head(self) -> str:
         runs = self.prepared.plan.runs
@@ -138,7 +139,9 @@ def _opening(display: Display) -> str:
 
 def _failure(record: Any) -> str:
     what = "warm-up" if record.warmup else f"seed {record.seed}"
-    return f"{record.arm}, {what}, attempt {record.attempt}: {record.status}: {(record.error or '').splitlines()[0][:300]}"
+    return (
+        f"{record.arm}, {what}, attempt {record.attempt}: {record.status}: {(record.error or '').splitlines()[0][:300]}"
+    )
 
 
 @contextmanager
@@ -152,7 +155,9 @@ def _on_terminal(display: Display) -> Iterator[Callable[[Any], None]]:
 
     def view() -> Group:
         bar = ProgressBar(total=display.prepared.plan.runs, completed=display.finished, width=40)
-        return Group(Text(_opening(display)), bar, Text(display.head()), *[Text("  " + line) for line in display.lines()])
+        return Group(
+            Text(_opening(display)), bar, Text(display.head()), *[Text("  " + line) for line in display.lines()]
+        )
 
     with Live(view(), console=console, refresh_per_second=4, transient=True) as live:
 

@@ -13,14 +13,23 @@ from harness.cli.options import ExperimentName, answer, common
 @click.command("run")
 @click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True, type=ExperimentName())
 @click.option("--seeds", type=click.IntRange(1, 65536), help="Seeds per arm.  [default: the experiment's]")
-@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key for every arm, e.g. --set lr.end=0.05.")
+@click.option(
+    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key for every arm, e.g. --set lr.end=0.05."
+)
 @click.option("--preset", help="A preset of the experiment, e.g. cpu.")
 @click.option("--arm", "arms", multiple=True, help="Only this arm (and the control); may be given again.")
 @click.option("--stage", type=click.Choice(("screen", "confirm", "final")), help="Stage; each has fresh seeds.")
 @click.option("--executor", default="local", show_default=True, help="Where the runs are made.")
-@click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,
-              help="Invocations at a time. More than one a device: the shared lane, whose times are never used.")
-@click.option("--retries", type=click.IntRange(0, 100), default=1, show_default=True, help="Further attempts at a failed run.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Invocations at a time. More than one a device: the shared lane, whose times are never used.",
+)
+@click.option(
+    "--retries", type=click.IntRange(0, 100), default=1, show_default=True, help="Further attempts at a failed run."
+)
 @click.option("--as", "store_name", metavar="NAME", help="Name of the store, where it is not the experiment's.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
 @common

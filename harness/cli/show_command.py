@@ -14,7 +14,13 @@ from harness.cli.options import ExperimentName, answer, common
 @click.option("--preset", help="Show the experiment under this preset.")
 @common
 def command(
-    name: str, preset: str | None, results: Path, experiments: Path | None, quiet: bool, as_json: bool, json_file: Path | None
+    name: str,
+    preset: str | None,
+    results: Path,
+    experiments: Path | None,
+    quiet: bool,
+    as_json: bool,
+    json_file: Path | None,
 ) -> None:
     """Show one experiment: its question, arms and configuration, the runs so far and the ledger."""
     from harness import app

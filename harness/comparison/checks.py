@@ -36,7 +36,9 @@ def check_design(pair: Pair) -> Iterator[Finding]:
         yield f.shared_lane(shared)
     if pair.design == "interleaved":
         return
-    empty = [s.name for s, frame in zip(sides, (pair.control_timed, pair.candidate_timed), strict=True) if not frame.rows]
+    empty = [
+        s.name for s, frame in zip(sides, (pair.control_timed, pair.candidate_timed), strict=True) if not frame.rows
+    ]
     if empty:
         if not shared:
             yield f.no_times(*names, why=f"{' and '.join(empty)} {'has' if len(empty) == 1 else 'have'} none")
@@ -58,10 +60,17 @@ def check_environment(pair: Pair) -> Iterator[Finding]:
     if blocks or pair.design != "interleaved":
         refuses.add("time")
     margin = pair.promise.margin_pp
-    if apart and not _stacks(pair.candidate.runs) <= _stacks(pair.control.runs) and margin is not None and margin < FINE_MARGIN_PP:
+    if (
+        apart
+        and not _stacks(pair.candidate.runs) <= _stacks(pair.control.runs)
+        and margin is not None
+        and margin < FINE_MARGIN_PP
+    ):
         refuses.add("accuracy")
     where = f"within {blocks} of {pair.blocks.n} blocks" if blocks else "altogether"
-    yield f.environment_mismatch(f"{_listed(control)} against {_listed(candidate)}", refuses=frozenset(refuses), across=where)
+    yield f.environment_mismatch(
+        f"{_listed(control)} against {_listed(candidate)}", refuses=frozenset(refuses), across=where
+    )
 
 
 def _values(frame: Frame, name: str) -> set[str]:
@@ -226,7 +235,9 @@ def check_throttle(pair: Pair) -> Iterator[Finding]:
     reasons = Counter(r for frame in (pair.control_timed, pair.candidate_timed) for r in frame["throttle"].tolist())
     hot = {r: n for r, n in reasons.items() if r not in ("", "none")}
     if hot:
-        yield f.throttled(sum(hot.values()), pair.control_timed.rows + pair.candidate_timed.rows, ", ".join(sorted(hot)[:3]))
+        yield f.throttled(
+            sum(hot.values()), pair.control_timed.rows + pair.candidate_timed.rows, ", ".join(sorted(hot)[:3])
+        )
 
 
 def check_dead_knob(pair: Pair) -> Iterator[Finding]:

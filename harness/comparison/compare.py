@@ -11,11 +11,11 @@ import numpy as np
 
 from harness.comparison.checks import STACK, findings_of
 from harness.comparison.frame import Frame
-from harness.comparison.judge import Decision, Endpoints, Judged, Levels, dunnett_tail, judge, simultaneous_levels
+from harness.comparison.judge import Endpoints, Judged, Levels, dunnett_tail, judge, simultaneous_levels
 from harness.comparison.pair import Pair, Promise, succeeded
 from harness.comparison.samples import Sample
 from harness.comparison.words import headline
-from harness.model.estimate import Estimate, Finding, Verdict, finite
+from harness.model.estimate import Decision, Estimate, Finding, Verdict, finite
 from harness.stats.clustered import clustered_mean
 from harness.stats.contrast import Contrast
 from harness.stats.means import hedges_g, one_sample
@@ -208,7 +208,9 @@ def _mean_time(times: Frame) -> Contrast:
         return Contrast(math.nan, None, None, method="mean", reason="no times")
     if times.has_unknown("invocation"):
         m = moments(times["time_s"])
-        return Contrast(m.mean, None, None, m.sd, "mean", "which runs shared a process is unknown (column 'invocation')")
+        return Contrast(
+            m.mean, None, None, m.sd, "mean", "which runs shared a process is unknown (column 'invocation')"
+        )
     return clustered_mean(times["time_s"], times["invocation"]).contrast
 
 

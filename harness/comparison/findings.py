@@ -90,10 +90,11 @@ def data_mismatch(control: str, candidate: str) -> Finding:
 
 
 def duplicate_seeds(arm: str, count: int) -> Finding:
+    runs = "1 run" if count == 1 else f"{count} runs"
     return Finding(
         "duplicate-seeds", "refuse",
-        f"{count} run{'s' if count != 1 else ''} of {arm} repeat{'' if count != 1 else 's'} a seed that the arm has already. The same seed gives the same "
-        "network: such repeats look like evidence and are none.",
+        f"{runs} of {arm} repeat a seed that the arm has already. The same seed gives the same network: repeats look like "
+        "evidence and are none.",
         "Remove the repeats, or run each seed once: the harness gives every run a fresh seed.", BOTH,
     )  # fmt: skip
 
@@ -123,7 +124,11 @@ def slow_first_run(count: int) -> Finding:
 
 
 def outliers(arm: str, count: int, n: int, *, decisive: bool) -> Finding:
-    tail = " Trimmed means decide differently: the verdict hangs on them." if decisive else " Trimmed means decide the same."
+    tail = (
+        " Trimmed means decide differently: the verdict hangs on them."
+        if decisive
+        else " Trimmed means decide the same."
+    )
     return Finding(
         "outliers", "warn", f"{count} of {n} times of {arm} lie more than 5 robust deviations from the median.{tail}",
         "Look for what else ran on the machine (column started_at). Nothing is deleted.", NOTHING,
@@ -131,7 +136,11 @@ def outliers(arm: str, count: int, n: int, *, decisive: bool) -> Finding:
 
 
 def skewed(arm: str, skewness: float, low: int) -> Finding:
-    what = f"{low} run{'s lie' if low != 1 else ' lies'} more than 5 robust deviations from the median" if low else "its tail is long"
+    what = (
+        f"{low} run{'s lie' if low != 1 else ' lies'} more than 5 robust deviations from the median"
+        if low
+        else "its tail is long"
+    )
     return Finding(
         "skewed", "warn",
         f"The accuracy of {arm} is skewed ({skewness:+.1f}): {what}. One-sided bounds are then a little too optimistic.",

@@ -59,7 +59,9 @@ def inside(contrast: Contrast, low: float, high: float, alpha: float) -> Decisio
     return Decision("inconclusive", bound, result.p, high, "neither proven nor refuted")
 
 
-def endpoints(pair: Pair, found: Sequence[Finding], *, alpha_accuracy: float, alpha_bar: float, alpha_time: float) -> Endpoints:
+def endpoints(
+    pair: Pair, found: Sequence[Finding], *, alpha_accuracy: float, alpha_bar: float, alpha_time: float
+) -> Endpoints:
     """Every endpoint at the given one-sided levels; refused where a finding says so."""
     refused = {what: finding for finding in reversed(found) for what in finding.refuses}
     promise, difference = pair.promise, pair.difference_pp
@@ -68,9 +70,12 @@ def endpoints(pair: Pair, found: Sequence[Finding], *, alpha_accuracy: float, al
     faster = _Endpoint(refused.get("time") or refused.get("time-superiority"))
     margin, target, slow = promise.margin_pp, promise.target, promise.max_slowdown
     return Endpoints(
-        bar=accuracy.of(None if target is None else above(pair.candidate_mean, target, alpha_bar), "no target was stated"),
+        bar=accuracy.of(
+            None if target is None else above(pair.candidate_mean, target, alpha_bar), "no target was stated"
+        ),
         noninferiority=accuracy.of(
-            None if margin is None else replace(above(difference, -margin, alpha_accuracy), margin=margin), "no margin was stated"
+            None if margin is None else replace(above(difference, -margin, alpha_accuracy), margin=margin),
+            "no margin was stated",
         ),
         superiority=accuracy.of(above(difference, 0.0, alpha_accuracy), ""),
         equivalence=accuracy.of(
@@ -80,7 +85,9 @@ def endpoints(pair: Pair, found: Sequence[Finding], *, alpha_accuracy: float, al
         time_noninferiority=time.of(
             None if slow is None else _time(pair, -math.log1p(slow), alpha_time), "no max_slowdown was stated"
         ),
-        time_equivalence=time.of(None if slow is None else _time_inside(pair, slow, alpha_time), "no max_slowdown was stated"),
+        time_equivalence=time.of(
+            None if slow is None else _time_inside(pair, slow, alpha_time), "no max_slowdown was stated"
+        ),
     )
 
 
@@ -117,7 +124,9 @@ def _time_inside(pair: Pair, slow: float, alpha: float) -> Decision:
 def _outlier_proof(pair: Pair, decision: Decision) -> Decision:
     """A time decision that a few outlying blocks make or break is not one."""
     if decision.decision in ("pass", "fail") and pair.blocks.n >= ENOUGH_RUNS and outliers_decide(pair):
-        return replace(decision, decision="inconclusive", reason="outliers: without the outlying blocks it is decided differently")
+        return replace(
+            decision, decision="inconclusive", reason="outliers: without the outlying blocks it is decided differently"
+        )
     return decision
 
 
@@ -190,7 +199,11 @@ def judge(pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp
     needed = required(pair, ends)
     verdict = joined(needed)
     more = more_runs(pair, needed)
-    if verdict == "pass" and simultaneous is not None and joined(required(pair, _at(pair, found, simultaneous))) != "pass":
+    if (
+        verdict == "pass"
+        and simultaneous is not None
+        and joined(required(pair, _at(pair, found, simultaneous))) != "pass"
+    ):
         found, verdict = [*found, f.best_of_k(pair.candidates, luck_pp or 0.0)], "inconclusive"
     if verdict == "pass" and min(pair.control.n, pair.candidate.n) < ENOUGH_RUNS:
         verdict, more = "inconclusive", ENOUGH_RUNS - min(pair.control.n, pair.candidate.n)
@@ -240,7 +253,9 @@ def _more(pair: Pair, endpoint: str) -> int | None:
         return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
     if _grows_together(pair):
         return runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
-    return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, control_runs=pair.control.n)
+    return runs_to_prove(
+        estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, control_runs=pair.control.n
+    )
 
 
 def _grows_together(pair: Pair) -> bool:

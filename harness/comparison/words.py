@@ -113,7 +113,7 @@ def headline(pair: Pair, judged: Judged) -> str:
 
 
 def _evidence(pair: Pair, decisions: Mapping[str, Decision]) -> str:
-    return ", ".join(_told(pair, name, d) for name, d in reversed(decisions.items()))
+    return ", ".join(_told(pair, name, d) for name, d in reversed(list(decisions.items())))
 
 
 def _told(pair: Pair, name: str, d: Decision) -> str:
@@ -126,7 +126,11 @@ def _told(pair: Pair, name: str, d: Decision) -> str:
         return f"accuracy {shown:.3f} % ({edge} {100 * (d.bound or 0):.3f} %) {'reaches' if passed else 'is below'} {_target(promise)}{p}"
     if name == "time":
         s = math.exp(pair.log_speedup.contrast.value)
-        return f"{s:.2f}× faster (at least {d.bound:.2f}×)" if passed else f"{s:.3f}× the control's speed (at most {d.bound:.3f}×)"
+        return (
+            f"{s:.2f}× faster (at least {d.bound:.2f}×)"
+            if passed
+            else f"{s:.3f}× the control's speed (at most {d.bound:.3f}×)"
+        )
     if name.startswith("time"):
         slow = f"{100 * (promise.max_slowdown or 0):g} %"
         s = math.exp(pair.log_speedup.contrast.value)
@@ -138,7 +142,9 @@ def _told(pair: Pair, name: str, d: Decision) -> str:
         return f"accuracy {'within' if passed else 'outside'} ±{margin} ({_difference(pair)}){p}"
     if passed:
         return f"accuracy not worse by {margin}{p}"
-    return f"accuracy lower by more than {margin} ({_difference(pair)}; at most {number(d.bound or 0, 3, sign=True)} pp)"
+    return (
+        f"accuracy lower by more than {margin} ({_difference(pair)}; at most {number(d.bound or 0, 3, sign=True)} pp)"
+    )
 
 
 def _difference(pair: Pair) -> str:
@@ -162,8 +168,10 @@ def _refusal(needed: Mapping[str, Decision]) -> str:
     texts = []
     for reason in reasons:
         if reason == "no margin was stated":
-            texts.append("this claim needs a margin, and nobody stated one: "
-                         "add --margin-pp M (percentage points) to `harness compare`, or state margin_pp in the experiment")
+            texts.append(
+                "this claim needs a margin, and nobody stated one: "
+                "add --margin-pp M (percentage points) to `harness compare`, or state margin_pp in the experiment"
+            )
         else:
             texts.append(reason)
     return "; ".join(texts)
@@ -171,7 +179,11 @@ def _refusal(needed: Mapping[str, Decision]) -> str:
 
 def _blocking(pair: Pair, judged: Judged) -> str:
     codes = {finding.code for finding in judged.findings}
-    more = f"about {judged.more_runs} more runs would decide it" if judged.more_runs else "no number of runs would decide it"
+    more = (
+        f"about {judged.more_runs} more runs would decide it"
+        if judged.more_runs
+        else "no number of runs would decide it"
+    )
     if "screening-sample" in codes:
         return f"passes as a screening result only; confirm on about {judged.more_runs} fresh seeds"
     if "best-of-k" in codes:

@@ -8,6 +8,7 @@ interrupted, resumed or topped up runs the same blocks.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -95,4 +96,4 @@ def make_plan(
 def _deal(blocks: Sequence[Block], count: int) -> list[Sequence[Block]]:
     """`count` contiguous parts whose sizes differ by at most one."""
     edges = [round(i * len(blocks) / count) for i in range(count + 1)] if count else []
-    return [blocks[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [blocks[a:b] for a, b in itertools.pairwise(edges)]

@@ -20,7 +20,9 @@ SLOTS = 2**31 // (SEEDS_PER_STREAM * len(STREAMS))
 def choose_slot(experiment: str, seed_root: int, taken: Collection[int]) -> int:
     """The slot of an experiment: fixed by name and root seed, the next free one where it is taken."""
     if len(set(taken)) >= SLOTS:
-        raise UsageError(f"All {SLOTS} seed ranges of this results folder are in use; start another with --results DIR.")
+        raise UsageError(
+            f"All {SLOTS} seed ranges of this results folder are in use; start another with --results DIR."
+        )
     slot = int.from_bytes(hashlib.sha256(f"{seed_root}|{experiment}".encode()).digest()[:8]) % SLOTS
     while slot in taken:
         slot = (slot + 1) % SLOTS
@@ -30,5 +32,7 @@ def choose_slot(experiment: str, seed_root: int, taken: Collection[int]) -> int:
 def seed_of(slot: int, stream: str, index: int) -> int:
     """The seed of replicate `index` of a stage (or of the `index`-th warm-up)."""
     if not 0 <= index < SEEDS_PER_STREAM:
-        raise UsageError(f"A stage has {SEEDS_PER_STREAM} seeds; number {index} was asked for. Use another experiment name.")
+        raise UsageError(
+            f"A stage has {SEEDS_PER_STREAM} seeds; number {index} was asked for. Use another experiment name."
+        )
     return (slot * len(STREAMS) + STREAMS.index(stream)) * SEEDS_PER_STREAM + index

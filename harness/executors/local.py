@@ -262,7 +262,13 @@ class _Turn:
         return bool(answer["status"] == "completed")
 
     def _store_results(
-        self, results: list[dict[str, Any]], arms: list[str], seed: int, block: Block | None, position: int, warmup: bool
+        self,
+        results: list[dict[str, Any]],
+        arms: list[str],
+        seed: int,
+        block: Block | None,
+        position: int,
+        warmup: bool,
     ) -> None:
         trained_run = f"{self.name}.{self.count}"
         for offset, answer in enumerate(results):

@@ -92,10 +92,8 @@ class Worker:
     def close(self) -> None:
         """Let the process end by itself, for a moment; then end it."""
         self._close(keep_up=True)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2.0)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def _epitaph(self) -> str:

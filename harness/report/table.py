@@ -44,7 +44,10 @@ def _rows(c: Comparison) -> list[list[str]]:
     header += ["shrunk", "simultaneous 95 %"] if several else []
     header += ["at target"]
     base = c.control
-    rows = [header, [base.name, str(base.n), percent_interval(base.accuracy), "", "", seconds_interval(base.time_s), ""]]
+    rows = [
+        header,
+        [base.name, str(base.n), percent_interval(base.accuracy), "", "", seconds_interval(base.time_s), ""],
+    ]
     rows[1] += ["", ""] if several else []
     rows[1] += [_at_target(base)]
     marks = _marks(c)
@@ -99,7 +102,9 @@ def _grid(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [cell.rjust(w) if i == 1 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.rjust(w) if i == 1 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 

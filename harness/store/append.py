@@ -93,9 +93,9 @@ class LineFile:
         return torn, start
 
 
-def _lock(fd: int) -> None:
+def _lock(fd: int, *, wait: bool = True) -> None:
     if fcntl is not None:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _unlock(fd: int) -> None:
@@ -109,7 +109,9 @@ def _failed(path: Path, problem: OSError) -> StoreError:
             f"{path}: the disk is full. The file holds every run up to the last one, whole. "
             "Free some space (or name another folder with --results) and give the same command again: it goes on."
         )
-    return StoreError(f"{path}: cannot be written: {problem.strerror}. Check the folder's permissions or use --results DIR.")
+    return StoreError(
+        f"{path}: cannot be written: {problem.strerror}. Check the folder's permissions or use --results DIR."
+    )
 
 
 class CampaignLock:
@@ -118,10 +120,8 @@ class CampaignLock:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(folder / "campaign.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        if fcntl is None:  # pragma: no cover
-            return
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._fd, wait=False)
         except OSError as problem:
             holder = os.pread(self._fd, 64, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)

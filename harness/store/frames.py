@@ -31,6 +31,8 @@ def dataframe_of(table: Table) -> pd.DataFrame:
             elif name in FLAGS:
                 column = column.str.lower().map({"true": True, "false": False, "1": True, "0": False}).astype("boolean")
         except (TypeError, ValueError) as problem:
-            raise StoreError(f"{table.path or table.name}: column {name!r}: {problem}. `harness verify {table.name}` shows the line.") from problem
+            raise StoreError(
+                f"{table.path or table.name}: column {name!r}: {problem}. `harness verify {table.name}` shows the line."
+            ) from problem
         data[name] = column
     return data

@@ -14,7 +14,6 @@ from harness.store.read import Table, read_table
 from harness.store.schema import LANES, STATUSES, allowed_text, parse_cell, row_of
 
 
-
 @dataclass(frozen=True)
 class Imported:
     """What came in: rows by arm, and the columns of the file that no column of a store takes."""
@@ -40,7 +39,9 @@ def import_csv(path: Path, name: str, results: Path, renames: Mapping[str, str] 
     records = [_record(cells, line, name, path) for line, cells in enumerate(table.records(), 2)]
     _check_unique(records, path)
     if (results / name / "runs.csv").exists():
-        raise UsageError(f"The store {str(results / name)!r} exists already. Choose another --as NAME, or delete that folder.")
+        raise UsageError(
+            f"The store {str(results / name)!r} exists already. Choose another --as NAME, or delete that folder."
+        )
     with ExperimentLogger(name, results=results) as logger:
         logger.describe(_description(name, records, path))
         logger.note("import", file=path.name, rows=len(records))
@@ -72,7 +73,9 @@ def _renamed(table: Table, renames: Mapping[str, str], path: Path) -> Table:
         if ours not in COLUMNS:
             raise UsageError(f"--map {ours}={theirs}: a store has no column {ours!r}. {nearest(ours, COLUMNS)}")
         if theirs not in table.columns:
-            raise UsageError(f"--map {ours}={theirs}: {path} has no column {theirs!r}. {nearest(theirs, table.columns)}")
+            raise UsageError(
+                f"--map {ours}={theirs}: {path} has no column {theirs!r}. {nearest(theirs, table.columns)}"
+            )
         columns[ours] = table.columns[theirs]
         if theirs not in renames and theirs not in COLUMNS:
             columns.pop(theirs, None)

@@ -114,7 +114,9 @@ def _table(lines: list[str], path: Path, name: str, torn: int) -> Table:
                 f"{path} line {number}: has {len(row)} fields where the header has {width}. "
                 "Restore the file from a copy, or mend that line; nothing was changed."
             )
-    columns = {h: list(c) for h, c in zip(header, zip(*body, strict=True), strict=True)} if body else {h: [] for h in header}
+    columns = (
+        {h: list(c) for h, c in zip(header, zip(*body, strict=True), strict=True)} if body else {h: [] for h in header}
+    )
     return Table(name, columns, len(body), torn, path)
 
 

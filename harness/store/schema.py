@@ -10,9 +10,21 @@ from typing import Any
 from harness.model.run import COLUMNS, RunRecord
 
 INTEGERS = frozenset(
-    "seed replicate block position attempt correct total steps sm_clock_mhz temperature_c peak_memory_bytes".split()
+    [
+        "seed",
+        "replicate",
+        "block",
+        "position",
+        "attempt",
+        "correct",
+        "total",
+        "steps",
+        "sm_clock_mhz",
+        "temperature_c",
+        "peak_memory_bytes",
+    ]
 )
-FLOATS = frozenset("accuracy loss time_s epochs".split())
+FLOATS = frozenset(["accuracy", "loss", "time_s", "epochs"])
 FLAGS = frozenset(("warmup", "git_dirty"))
 STATUSES = ("completed", "crashed", "timeout")
 LANES = ("exclusive", "shared")
