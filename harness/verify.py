@@ -42,8 +42,10 @@ def _header(table: Table) -> Iterator[str]:
     if missing:
         yield f"{table.path}: the columns {', '.join(missing)} are missing"
     if table.torn:
-        yield f"{table.path}: the last line is unfinished ({table.torn} bytes); "
+        yield (
+            f"{table.path}: the last line is unfinished ({table.torn} bytes); "
             "the next `harness run` cuts it off and keeps it in the ledger"
+        )
 
 
 def _rows(store: Store, table: Table) -> Iterator[str]:
