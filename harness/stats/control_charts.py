@@ -63,7 +63,7 @@ def cusum_arl(*, h: float, k: float = 0.5, shift: float = 0.0) -> float:
     Page's integral equation solved at Gauss-Legendre nodes, the limit of the Markov chain of Brook and Evans (1972).
     The two-sided chart has half this length when nothing changes.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(max(48, math.ceil(16 * h)))
+    nodes, weights = np.polynomial.legendre.leggauss(max(32, math.ceil(8 * h)))
     y, w = h * (nodes + 1) / 2, h * weights / 2
     starts = np.append(0.0, y)
     gap = y[None, :] + k - starts[:, None] - shift
@@ -76,4 +76,7 @@ def cusum_arl(*, h: float, k: float = 0.5, shift: float = 0.0) -> float:
 
 def cusum_threshold(*, arl: float, k: float = 0.5) -> float:
     """The h whose one-sided CUSUM runs for `arl` commits on average without a change."""
-    return root(lambda h: math.log(cusum_arl(h=h, k=k) / arl), 0.1, 40.0, tolerance=1e-8)
+    high = 1.0
+    while cusum_arl(h=high, k=k) < arl:
+        high *= 1.5
+    return root(lambda h: math.log(cusum_arl(h=h, k=k) / arl), 0.0, high, tolerance=1e-8)
