@@ -246,7 +246,8 @@ def _executor(name: str) -> Any:
 
 
 def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
-    from harness import __version__
+    from importlib.metadata import version
+
     from harness.executors.base import Campaign
 
     experiment, store = prepared.experiment, prepared.store
@@ -260,7 +261,7 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     logger.describe(description)
     logger.note(
         "campaign",
-        harness=__version__,
+        harness=version("speedrun-harness"),
         stage=experiment.stage,
         seeds=experiment.seeds,
         experiment_hash=experiment_hash,

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.plugins import FUNCTION_CLOCK, PROCESS_CLOCK
 from harness.processes import TAIL_BYTES, die_with_parent
 from harness.trainer import Clock, Metric, Outcome
 
+FUNCTION_CLOCK = "the whole call of the user's function"
+PROCESS_CLOCK = "the whole process, from its start to its end"
 KNOWN = ("correct", "total", "accuracy", "loss", "steps", "epochs")
 SHAPE = "an accuracy in [0, 1], a pair (correct, total), or a dict with 'accuracy' or 'correct' and 'total'"
 

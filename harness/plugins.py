@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TrainerError, nearest
+from harness.foreign import FUNCTION_CLOCK, PROCESS_CLOCK, FunctionTrainer, script_command
 from harness.model.hashing import digest, digest_files
 from harness.trainer import Trainer
 
 GROUP = "harness.trainers"
-FUNCTION_CLOCK = "the whole call of the user's function"
-PROCESS_CLOCK = "the whole process, from its start to its end"
 REQUIRED = ...
 """The default of a key that has none: a singleton that survives pickling."""
 
@@ -268,14 +267,10 @@ def load_trainer(ref: str, folder: Path | None = None) -> Trainer:
     path, name = _script_path(ref, folder or Path.cwd())
     kind, found = _what_is_in(path, name)
     if kind == "command":
-        from harness.foreign import script_command
-
         return script_command(path)
     module = import_file(path)
     if kind == "trainer":
         return _checked(getattr(module, found), ref)
-    from harness.foreign import FunctionTrainer
-
     return FunctionTrainer(path=path, function=getattr(module, found))
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame, text_column
+from harness.comparison.frame import Frame
 from harness.comparison.samples import Sample, make_sample
 from harness.errors import StoreError, UsageError, nearest
-from harness.store.read import Store, Table, existing_store, open_store, store_names
+from harness.store.frames import frame_of
+from harness.store.read import Store, existing_store, open_store, store_names
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,6 @@ class Shelf:
             if one.arm == arm:
                 return one
         raise StoreError(f"The store {store.name!r} has no arm {arm!r}. {nearest(arm, [a.arm for a in arms])}")
-
-
-def frame_of(table: Table) -> Frame:
-    """A table's text as typed columns. Raises StoreError with line, column and value."""
-    columns: dict[str, Any] = {n: table.numbers(n) for n in NUMBERS if n in table.columns}
-    columns |= {n: table.flags(n) for n in FLAGS if n in table.columns}
-    columns |= {n: text_column(table.columns[n]) for n in TEXTS if n in table.columns}
-    return make_frame(columns, table.rows, table.name)
 
 
 @dataclass(frozen=True)

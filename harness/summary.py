@@ -58,7 +58,7 @@ class Summary:
 def summarise(table: Any, target: float | None) -> Iterator[Summary]:
     """One summary an arm; intervals are 95 %: t for accuracy, clustered by invocation for time, Wilson for rates."""
     from harness.comparison.samples import make_sample, successes, timed
-    from harness.selection import frame_of
+    from harness.store.frames import frame_of
 
     frame = frame_of(table)
     for arm in dict.fromkeys(frame["arm"].tolist()):

@@ -35,7 +35,7 @@ def command(
         writer.writerow(table.columns)
         writer.writerows(zip(*table.columns.values(), strict=True))
         return
-    from harness.store.importing import export_rows
+    from harness.exchange import export_rows
 
     document = {"schema": 1, "rows": table.rows, "file": None if output is None else str(output)}
     if output is None:

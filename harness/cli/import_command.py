@@ -26,7 +26,7 @@ def command(
     Its columns are those of runs.csv; `seed` and either `correct` and `total` or `accuracy` are required. What is
     missing stays unknown, and the findings say what can therefore not be claimed.
     """
-    from harness.store.importing import import_csv
+    from harness.exchange import import_csv
 
     renames = {}
     for pair in maps:

@@ -1,15 +1,25 @@
-"""Stores as pandas DataFrames, and DataFrames as files."""
+"""Rows of a store as the columns of a comparison, and as a pandas DataFrame."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from harness.comparison.frame import FLAGS as FRAME_FLAGS
+from harness.comparison.frame import NUMBERS, TEXTS, Frame, make_frame, text_column
 from harness.errors import StoreError
 from harness.store.read import Store, Table
 from harness.store.schema import FLAGS, FLOATS, INTEGERS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def frame_of(table: Table) -> Frame:
+    """A table's text as typed columns. Raises StoreError with line, column and value."""
+    columns: dict[str, Any] = {n: table.numbers(n) for n in NUMBERS if n in table.columns}
+    columns |= {n: table.flags(n) for n in FRAME_FLAGS if n in table.columns}
+    columns |= {n: text_column(table.columns[n]) for n in TEXTS if n in table.columns}
+    return make_frame(columns, table.rows, table.name)
 
 
 def read_dataframe(store: Store) -> pd.DataFrame:
