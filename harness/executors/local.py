@@ -217,7 +217,8 @@ class _Turn:
         for arm in block.arms:
             if arm in seen:
                 continue
-            group = [other for other in block.arms if other == arm or self._shares_training(arm, other)]
+            rest = [other for other in block.arms if other not in seen]
+            group = [other for other in rest if other == arm or self._shares_training(arm, other)]
             seen.update(group)
             while todo := [a for a in self.state.wanted(group) if self._may_try(a, block)]:
                 if self._attempt(todo, block.seed, block, position):

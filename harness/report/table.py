@@ -111,14 +111,28 @@ def _grid(rows: Sequence[Sequence[str]]) -> str:
 
 def _verdicts(c: Comparison, colour: bool) -> list[str]:
     width = max(len(one.candidate.name) for one in c.comparisons)
-    return [f"{one.candidate.name:<{width}}  {_paint(one, colour)}" for one in c.comparisons]
+    marks = _marks(c)
+    return [
+        f"{one.candidate.name:<{width}}  {_paint(_short(one, marks), one.verdict, colour)}" for one in c.comparisons
+    ]
 
 
-def _paint(one: CandidateResult, colour: bool) -> str:
-    if not colour:
+def _short(one: CandidateResult, marks: dict[str, str]) -> str:
+    """The headline; a refusal whose finding stands below is named by its code and mark."""
+    codes = [f.code for f in one.findings if f.severity == "refuse" and one.headline.startswith(f"REFUSED: {f.code}:")]
+    if not codes:
         return one.headline
-    head, colon, rest = one.headline.partition(":")
-    return f"\x1b[1;{COLOURS[one.verdict]}m{head}\x1b[0m{colon}{rest}"
+    rest = one.headline.count("; ") and [d.reason for d in one.needed.values() if d.reason == "no margin was stated"]
+    return f"REFUSED {marks[codes[0]]} {codes[0]}" + ("; a margin is missing too (--margin-pp)" if rest else "")
+
+
+def _paint(text: str, verdict: str, colour: bool) -> str:
+    if not colour:
+        return text
+    head, rest = (
+        re.split(r"(?=:| [¹²³⁴⁵⁶⁷⁸⁹(])", text, maxsplit=1) if re.search(r":| [¹²³⁴⁵⁶⁷⁸⁹(]", text) else (text, "")
+    )
+    return f"\x1b[1;{COLOURS[verdict]}m{head}\x1b[0m{rest}"
 
 
 def _all_findings(c: Comparison) -> dict[str, tuple[Finding, list[str]]]:
@@ -149,13 +163,13 @@ def _notes(c: Comparison) -> list[str]:
 
 
 def _excluded(c: Comparison) -> list[str]:
-    """Runs that do not count, with the reason: nothing is dropped uncounted."""
-    lines = []
+    """Runs that do not count, with the reason: nothing is dropped uncounted. Arms that agree share a line."""
+    lines: dict[str, list[str]] = {}
     for arm in (c.control, *(one.candidate for one in c.comparisons)):
         other = {reason: n for reason, n in arm.excluded.items() if reason != "warm-ups"}
         if other:
-            lines.append(f"not counted of {arm.name}: " + ", ".join(f"{n} {reason}" for reason, n in other.items()))
-    return lines
+            lines.setdefault(", ".join(f"{n} {reason}" for reason, n in other.items()), []).append(arm.name)
+    return [f"not counted: {what} (of {', '.join(dict.fromkeys(names))})" for what, names in lines.items()]
 
 
 # --- Markdown -----------------------------------------------------------------------------------------------
