@@ -97,13 +97,16 @@ def cost_of_success(time: Contrast, *, k: int, n: int, confidence: float = 0.95)
         return _no_cost("no runs with a known time and outcome")
     if k == 0:
         return _cost_bound(time, n=n, confidence=confidence)
-    p = k / n
-    shrunk = p if k < n else (k + 0.5) / (n + 1)
-    spread = (1 - shrunk) / (n * shrunk)
-    se = math.sqrt(((time.se or 0.0) / time.value) ** 2 + spread)
+    se = math.sqrt(((time.se or 0.0) / time.value) ** 2 + _log_rate_variance(k, n))
     reason = time.reason if time.se is None else ""
-    log_cost = Contrast(math.log(time.value / p), None if reason else se, math.inf, None, "log delta", reason)
+    log_cost = Contrast(math.log(time.value * n / k), None if reason else se, math.inf, None, "log delta", reason)
     return log_ratio_to_ratio(log_cost, "time / rate, log delta", confidence=confidence), log_cost
+
+
+def _log_rate_variance(k: int, n: int) -> float:
+    """The delta-method variance (1 - p) / (n p) of log(`k` / `n`); at k = n that of p = (k + 1/2) / (n + 1), not 0."""
+    p = k / n if k < n else (k + 0.5) / (n + 1)
+    return (1 - p) / (n * p)
 
 
 def _no_cost(reason: str, low: float | None = None) -> tuple[Estimate, Contrast]:
@@ -167,13 +170,10 @@ def cost_ratio_from_speedup(
     method = "1 / speed-up × ratio of success rates, log delta"
     if not k_first or not k_second:
         return Estimate(None, method=method, reason="an arm has no run that reached the target")
-    rates = [(k / n, n) for k, n in ((k_first, n_first), (k_second, n_second))]
-    value = math.log(rates[1][0] / rates[0][0]) - log_speedup.value
+    value = math.log(k_second / n_second) - math.log(k_first / n_first) - log_speedup.value
     if log_speedup.se is None or log_speedup.df is None:
         return Estimate(math.exp(value), method=method, reason=log_speedup.reason)
-    spread = sum((1 - p) / (n * p) for p, n in rates)
+    spread = _log_rate_variance(k_first, n_first) + _log_rate_variance(k_second, n_second)
     se = math.hypot(log_speedup.se, math.sqrt(spread))
-    if se == 0:
-        return Estimate(math.exp(value), method=method, reason=log_speedup.reason)
     df = satterthwaite((log_speedup.se**2, log_speedup.df), (spread, math.inf)) if log_speedup.se > 0 else math.inf
     return log_ratio_to_ratio(Contrast(value, se, df, None, method), method, confidence=confidence)

@@ -99,6 +99,12 @@ def test_shrinkage_of_a_sweep() -> None:
     assert found.values == pytest.approx(wanted, abs=6e-8)
 
 
+def test_posterior_spread_of_a_sweep() -> None:
+    """Morris (1983), by hand: .0009 (1 - .5337727 8/9) + 2/6 .5337727² .0688889² = .00092368 for the best of nine."""
+    found = empirical_bayes((0.08, 0.05, 0.03, 0.03, 0.01, 0, -0.02, -0.03, -0.05), 0.03)
+    assert found.sds[0] == pytest.approx(0.00092368**0.5, rel=1e-5)
+
+
 def test_shrinkage_of_a_wide_sweep() -> None:
     found = empirical_bayes((0.12, 0.08, 0.05, 0.02, 0, -0.02, -0.04, -0.06, -0.10), 0.03)
     assert found.between_variance == pytest.approx(0.003977778, rel=1e-6)

@@ -13,6 +13,7 @@ from harness.stats.means import one_sample
 from harness.stats.ratios import (
     cost_of_success,
     cost_ratio,
+    cost_ratio_from_speedup,
     fieller,
     log_delta,
     log_difference,
@@ -69,6 +70,14 @@ def test_cost_ratio() -> None:  # 1.20347 [1.09620, 1.32124], z = 3.888
     gap = log_difference(final, base)
     assert gap.se is not None
     assert gap.value / gap.se == close(3.888, 2e-4)
+
+
+def test_cost_ratio_from_the_speed_up_is_the_same() -> None:
+    log_speedup = log_delta(BASE, FINAL)
+    e = cost_ratio_from_speedup(log_speedup, k_first=425, n_first=1000, k_second=522, n_second=1000)
+    assert (e.value, e.low, e.high) == (close(1.20347), close(1.09620, 5e-6), close(1.32124, 1e-5))
+    certain = cost_ratio_from_speedup(log_speedup, k_first=25, n_first=25, k_second=25, n_second=25)
+    assert certain.low < 4.082 / 4.166 < certain.high
 
 
 def test_cost_without_success_has_only_a_lower_limit() -> None:  # T / (1 - .025^(1/25)), by the closed form at k = 0

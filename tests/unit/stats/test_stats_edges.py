@@ -19,6 +19,7 @@ from harness.stats.iso_accuracy import (
     iso_speedup,
     iso_speedup_bootstrap,
     sweep_point,
+    time_at,
 )
 from harness.stats.means import hedges_g, one_sample, paired, sd_interval, spread_ratio, spread_ratio_p, welch
 from harness.stats.moments import Moments, excess_kurtosis, moments, skewness
@@ -368,6 +369,15 @@ def test_equal_accuracy_speed_up_covers_the_truth() -> None:
     assert 0.95 - 3 * math.sqrt(0.95 * 0.05 / 200) <= covered / 200
     assert abs(np.mean(errors)) < 3 * np.std(errors) / math.sqrt(200)
     assert np.std(errors) == pytest.approx(log.se, rel=0.2)
+
+
+def test_error_of_the_time_grows_towards_the_ends_of_a_sweep() -> None:
+    laws = [fit_power_law(points(sweep(1.0, seed))) for seed in range(400)]
+    for target in (6.0, 6.2):
+        found = [time_at(law, target_error=target) for law in laws]
+        known = [c for c in found if c.usable]
+        assert len(known) > 390
+        assert np.mean([c.se for c in known]) == pytest.approx(np.std([c.value for c in known]), rel=0.12)
 
 
 def test_power_law_is_recovered_without_noise() -> None:
