@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.errors import IncompleteError, UsageError, nearest
+from harness.errors import IncompleteError, StoreError, UsageError, nearest
 from harness.model.experiment import Claim, Experiment
 from harness.model.hashing import digest
 
@@ -91,9 +91,11 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     """What `run` would do. Raises UsageError where the store holds runs of something else under these names."""
     from harness.design.plan import make_plan
     from harness.design.seeds import choose_slot
-    from harness.store.read import open_store
+    from harness.store.read import checked_store_name, open_store
 
-    store = open_store(options.results, options.store_name or experiment.name)
+    name = checked_store_name(options.store_name or experiment.name)
+    _executor(options.executor)
+    store = open_store(options.results, name)
     table = _rows_if_any(store)
     infos = trainer_infos(experiment)
     if table is not None:
@@ -120,11 +122,10 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
 
 
 def _rows_if_any(store: Store) -> Table | None:
-    from harness.store.read import read_table
+    """The rows of a store; None where its first row was never finished (a campaign that was killed at once)."""
+    from harness.store.read import holds_lines, read_table
 
-    if not store.exists or store.runs_path.stat().st_size == 0:
-        return None
-    return read_table(store.runs_path, store.name)
+    return read_table(store.runs_path, store.name) if holds_lines(store.runs_path) else None
 
 
 def trainer_infos(experiment: Experiment) -> dict[str, TrainerInfo]:
@@ -140,14 +141,14 @@ def _progress(table: Table | None, stage: str) -> tuple[set[tuple[str, int]], di
     if table is None:
         return done, attempts, 0
     warm = table.flags("warmup")
-    columns = (table.text("arm"), table.text("stage"), table.text("replicate"), table.text("status"))
+    columns = (table.text("arm"), table.text("stage"), table.integers("replicate"), table.text("status"))
     for is_warm, arm, at, replicate, status in zip(warm, *columns, strict=True):
-        if is_warm or at != stage or not replicate:
+        if is_warm or at != stage or replicate is None:
             continue
         if status == "completed":
-            done.add((arm, int(replicate)))
+            done.add((arm, replicate))
         else:
-            attempts[arm, int(replicate)] = attempts.get((arm, int(replicate)), 0) + 1
+            attempts[arm, replicate] = attempts.get((arm, replicate), 0) + 1
     return done, attempts, int(warm.sum())
 
 
@@ -181,7 +182,10 @@ def _slots_of_others(results: Path, name: str) -> set[int]:
 
 
 def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float | None:
-    """Hours of the missing runs from the stored times of the same configurations; None where there are none."""
+    """Hours of the missing runs from the stored times of the same configurations; None where there are none.
+
+    A store that cannot be read is passed over: it is no part of this campaign.
+    """
     import numpy as np
 
     from harness.store.read import read_table, store_names
@@ -189,8 +193,12 @@ def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float 
     wanted = {arm.config_hash: arm.name for arm in experiment.arms}
     seen: dict[str, list[float]] = {}
     for name in store_names(results):
-        table = read_table(results / name / "runs.csv", name)
-        for config_hash, seconds in zip(table.text("config_hash"), table.numbers("time_s"), strict=True):
+        try:
+            table = read_table(results / name / "runs.csv", name)
+            pairs = list(zip(table.text("config_hash"), table.numbers("time_s"), strict=True))
+        except StoreError:
+            continue
+        for config_hash, seconds in pairs:
             if config_hash in wanted and np.isfinite(seconds):
                 seen.setdefault(config_hash, []).append(float(seconds))
     if not seen:
@@ -210,8 +218,11 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
     if prepared.complete:
         return RunReport(prepared, prepared.done)
     lock = CampaignLock(prepared.store.folder)
-    completed = dict(prepared.done)
     try:
+        prepared = prepare_run(prepared.experiment, options)  # another campaign may have ended in between
+        if prepared.complete:
+            return RunReport(prepared, prepared.done)
+        completed = dict(prepared.done)
         with ExperimentLogger(prepared.store.name, results=options.results) as logger:
             campaign = _campaign(prepared, options, logger)
 
@@ -533,8 +544,11 @@ def _names_of_stores(results: Path) -> list[str]:
 def _store_line(results: Path, name: str) -> dict[str, Any]:
     from harness.store.read import read_table
 
-    table = read_table(results / name / "runs.csv", name)
-    warm = table.flags("warmup")
+    try:
+        table = read_table(results / name / "runs.csv", name)
+        warm = table.flags("warmup")
+    except StoreError as problem:
+        return {"name": name, "runs": 0, "arms": {}, "error": str(problem)}
     counts: dict[str, int] = {}
     for arm, status, is_warm in zip(table.text("arm"), table.text("status"), warm, strict=True):
         if status in ("completed", "") and not is_warm:
@@ -549,10 +563,14 @@ def listing_text(document: Mapping[str, Any]) -> str:
     lines = ["experiments"]
     lines += [f"  {e['name']:<{width}}  {e.get('error') or e['question']}" for e in experiments] or ["  none"]
     lines += ["", "stores"]
-    lines += [f"  {s['name']:<{width}}  {s['runs']} runs: {_shortened(_counts(s['arms']), 90)}" for s in stores] or [
+    lines += [f"  {s['name']:<{width}}  {s.get('error') or _store_text(s)}" for s in stores] or [
         "  none yet: `harness run quickstart` makes one"
     ]
     return "\n".join([*lines, "", "trainers", "  " + ", ".join(document["trainers"])])
+
+
+def _store_text(store: Mapping[str, Any]) -> str:
+    return f"{store['runs']} runs: {_shortened(_counts(store['arms']), 90)}"
 
 
 def _counts(arms: Mapping[str, int]) -> str:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.run import COLUMNS, RunRecord
 from harness.store.append import LineFile
-from harness.store.read import read_table
+from harness.store.read import checked_store_name, read_table
 from harness.store.schema import METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
 from harness.trainer import Metric
 
@@ -48,9 +48,7 @@ class ExperimentLogger:
     """
 
     def __init__(self, experiment: str, *, results: str | Path = "results", target: float | None = None) -> None:
-        if not experiment or "/" in experiment or "\\" in experiment or experiment.startswith("."):
-            raise UsageError(f"The name {experiment!r} cannot be a store: use letters, digits, '-', '_' and '.'.")
-        self.experiment = experiment
+        self.experiment = checked_store_name(experiment)
         self.folder = Path(results) / experiment
         self.target = target
         self.repairs: list[str] = []

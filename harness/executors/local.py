@@ -213,26 +213,39 @@ class _Turn:
 
     def _run_block(self, block: Block) -> None:
         """The block's arms in their order; arms that differ at evaluation only are scored on one training."""
-        position, seen = 0, set[str]()
-        for arm in block.arms:
-            if arm in seen:
-                continue
-            rest = [other for other in block.arms if other not in seen]
-            group = [other for other in rest if other == arm or self._shares_training(arm, other)]
-            seen.update(group)
+        position = 0
+        for group in self._trainings(block.arms):
             while todo := [a for a in self.state.wanted(group) if self._may_try(a, block)]:
                 if self._attempt(todo, block.seed, block, position):
                     break
             position += len(group)
 
-    def _shares_training(self, arm: str, other: str) -> bool:
-        if self.workers.get(arm) is not self.workers.get(other) or other in self.state.given_up:
-            return False
-        info, experiment = self.campaign.infos[arm], self.campaign.experiment
-        if not info.declares_compute:
-            return False
-        a, b = experiment.arm(arm), experiment.arm(other)
-        return a.config_hash != b.config_hash and info.training_hash(a.config) == info.training_hash(b.config)
+    def _trainings(self, arms: Sequence[str]) -> list[list[str]]:
+        """Arms by the training that they share, in the order of the block.
+
+        An arm with the very configuration of another (a built-in A/A) trains for itself; the control is the one that
+        shares with the rest.
+        """
+        experiment = self.campaign.experiment
+        groups: dict[tuple[str, int], list[str]] = {}
+        for arm in sorted(arms, key=lambda name: experiment.arm(name).role != "control"):
+            key = self._training_key(arm)
+            copies = sum(
+                experiment.arm(a).config_hash == experiment.arm(arm).config_hash
+                for g, n in groups
+                if g == key
+                for a in groups[g, n]
+            )
+            groups.setdefault((key, copies), []).append(arm)
+        ordered = [sorted(group, key=list(arms).index) for group in groups.values()]
+        return sorted(ordered, key=lambda group: arms.index(group[0]))
+
+    def _training_key(self, arm: str) -> str:
+        """What decides the trained network, in this process; an arm's own name where it cannot be shared."""
+        info, config = self.campaign.infos[arm], self.campaign.experiment.arm(arm).config
+        if not info.declares_compute or info.own_process:
+            return f"arm {arm}"
+        return f"{id(self.workers.get(arm))} {info.training_hash(config)}"
 
     def _may_try(self, arm: str, block: Block) -> bool:
         key = (arm, block.replicate)

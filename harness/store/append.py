@@ -6,6 +6,7 @@ disk. Where the disk is full the file is cut back to what it was: a line is ther
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -118,19 +119,24 @@ class CampaignLock:
     """At most one campaign at a time writes to a store; held until the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(folder / "campaign.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        path = folder / "campaign.lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as problem:
+            raise _failed(path, problem) from problem
         try:
             _lock(self._fd, wait=False)
-        except OSError as problem:
+        except BlockingIOError as problem:
             holder = os.pread(self._fd, 64, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
             raise StoreError(
                 f"{folder}: another campaign is writing to this store (process {holder}). "
                 "Wait until it ends, or use another --results folder."
             ) from problem
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # the number is for people; the lock holds without it
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         if self._fd >= 0:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import StoreError, nearest
+from harness.errors import StoreError, UsageError, nearest
 from harness.store.schema import allowed_text, parse_cell
 
 Column = list[str]
+csv.field_size_limit(2**31 - 1)  # an error text may be long; the default of 128 KiB would make its store unreadable
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,14 @@ class Table:
         except ValueError:
             raise self._bad(name, cells, lambda c: float(c) if c else 0.0) from None
 
+    def integers(self, name: str) -> list[int | None]:
+        """Column as whole numbers, None where unknown. Raises StoreError with line, column and value."""
+        cells = self.text(name)
+        try:
+            return [parse_cell(name, c) for c in cells]
+        except (ValueError, OverflowError):
+            raise self._bad(name, cells, lambda c: parse_cell(name, c)) from None
+
     def flags(self, name: str) -> NDArray[np.bool_]:
         """Column of true/false as bool (rows,); unknown is False."""
         cells = self.columns.get(name)
@@ -69,7 +78,7 @@ class Table:
         for line, text in enumerate(cells, 2):
             try:
                 parse(text)
-            except ValueError:
+            except (ValueError, OverflowError):
                 return StoreError(
                     f"{self.path or self.name} line {line}: column {name!r} holds {text!r}; "
                     f"allowed is {allowed_text(name)}. Restore the file from a copy, or mend that cell."
@@ -100,7 +109,14 @@ def table_of_bytes(data: bytes, path: Path, name: str) -> Table:
 
 
 def _table(lines: list[str], path: Path, name: str, torn: int) -> Table:
-    rows = list(csv.reader(lines))
+    rows: list[list[str]] = []
+    try:
+        rows.extend(csv.reader(lines))
+    except csv.Error as problem:
+        raise StoreError(
+            f"{path} line {len(rows) + 1}: is not CSV: {str(problem).partition(' - ')[0]}. "
+            "Restore the file from a copy, or mend that line; nothing was changed."
+        ) from problem
     if not rows or not any(rows[0]):
         raise StoreError(f"{path}: is empty: it has no header and no runs. Run the experiment, or delete the file.")
     header, body = rows[0], rows[1:]
@@ -146,6 +162,21 @@ class Store:
     def arms(self) -> list[dict[str, Any]]:
         arms = self.experiment.get("arms", [])
         return arms if isinstance(arms, list) else []
+
+
+def checked_store_name(name: str) -> str:
+    """`name`, where it can be a folder of its own under the results. Raises UsageError."""
+    if not name or "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
+        raise UsageError(f"The name {name!r} cannot be a store: use letters, digits, '-', '_' and '.'.")
+    return name
+
+
+def holds_lines(path: Path) -> bool:
+    """Whether a file is there with at least one whole line: its header."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline().endswith(b"\n")
 
 
 def open_store(results: Path, name: str) -> Store:
