@@ -362,7 +362,7 @@ def run_document(report: RunReport, results: Path) -> dict[str, Any]:
     }
 
 
-def run_text(report: RunReport, results: Path) -> str:
+def run_text(report: RunReport, results: Path, *, colour: bool = False) -> str:
     """What `run` prints at its end."""
     from harness.report.table import table_text
 
@@ -373,7 +373,7 @@ def run_text(report: RunReport, results: Path) -> str:
     else:
         head = f"Stored in {prepared.store.folder}: {_shortened(counts)}."
     judged = _judged(report, results)
-    return head if judged is None else f"{head}\n\n{table_text(judged)}"
+    return head if judged is None else f"{head}\n\n{table_text(judged, colour=colour)}"
 
 
 def _shortened(text: str, most: int = 300) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import click
 
-from harness.cli.options import ExperimentName, answer, common, fraction, target_accuracy, write_file
+from harness.cli.options import ExperimentName, answer, coloured, common, fraction, target_accuracy, write_file
 
 CLAIMS = click.Choice(("faster", "accurate", "equivalent", "no-regression"))
 
@@ -54,5 +52,4 @@ def command(
     judged = app.judge(names, results, asked)
     if markdown is not None:
         write_file(markdown, table_markdown(judged))
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    answer(judged.as_dict, lambda: table_text(judged, colour=colour), as_json=as_json, json_file=json_file)
+    answer(judged.as_dict, lambda: table_text(judged, colour=coloured()), as_json=as_json, json_file=json_file)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,6 +68,13 @@ def answer(
     shown = text()
     if shown:
         click.echo(shown)
+
+
+def coloured() -> bool:
+    """Whether standard output takes colours: a terminal, or FORCE_COLOR; never with NO_COLOR (no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
 def to_json(document: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import ExperimentName, answer, common
+from harness.cli.options import ExperimentName, answer, coloured, common
 
 
 @click.command("run")
@@ -74,7 +74,7 @@ def command(
         documents.append(app.run_document(reports[-1], results))
     answer(
         lambda: documents[0] if len(documents) == 1 else {"schema": 1, "experiments": documents},
-        lambda: "\n\n".join(app.run_text(report, results) for report in reports),
+        lambda: "\n\n".join(app.run_text(report, results, colour=coloured()) for report in reports),
         as_json=as_json,
         json_file=json_file,
     )
