@@ -7,6 +7,7 @@ executed only in the worker process that runs it.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import importlib.util
 import shlex
@@ -268,9 +269,9 @@ def load_trainer(ref: str, folder: Path | None = None) -> Trainer:
     kind, found = _what_is_in(path, name)
     if kind == "command":
         return script_command(path)
-    module = import_file(path)
     if kind == "trainer":
-        return _checked(getattr(module, found), ref)
+        return _checked(getattr(_imported(path), found), ref)
+    module = import_file(path)
     return FunctionTrainer(path=path, function=getattr(module, found))
 
 
@@ -330,6 +331,11 @@ def _checked(trainer: Any, ref: str) -> Trainer:
     if missing:
         raise TrainerError(
             f"The trainer {ref!r} breaks its contract: it lacks {', '.join(missing)}. See harness/trainer.py."
+        )
+    if not (isinstance(trainer.Config, type) and dataclasses.is_dataclass(trainer.Config)):
+        raise TrainerError(
+            f"The trainer {ref!r} breaks its contract: its Config is {trainer.Config!r}; "
+            "it must be a frozen dataclass. See harness/trainer.py."
         )
     return typing.cast(Trainer, trainer)
 
@@ -438,6 +444,18 @@ def _function_knobs(path: Path, name: str) -> tuple[dict[str, Knob], bool]:
     return knobs, arguments.kwarg is not None or unknown
 
 
+def _imported(path: Path) -> types.ModuleType:
+    """The module of a trainer file; what it prints goes to standard error, what it raises becomes a TrainerError."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return import_file(path)
+    except (Exception, SystemExit) as problem:
+        raise TrainerError(
+            f"The trainer file {path.name} cannot be imported: {type(problem).__name__}: {problem}. "
+            f"`python {path}` shows where; mend it and run again."
+        ) from problem
+
+
 def import_file(path: Path) -> types.ModuleType:
     """Execute a user's file as a module of its own; its folder can be imported from, as with `python file.py`."""
     name = f"_harness_user_{path.stem}_{digest(str(path))}"
@@ -449,5 +467,9 @@ def import_file(path: Path) -> types.ModuleType:
     sys.modules[name] = module
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module

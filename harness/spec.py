@@ -401,6 +401,8 @@ def load_experiment(name: str, request: Request = Request()) -> Experiment:
 def load_scripts(paths: Sequence[str], request: Request = Request()) -> Experiment:
     """The experiment of one or several Python files; the first of several is the control."""
     names = _script_names(paths)
+    if request.preset:
+        raise SpecError(f"{' '.join(paths)}: a script has no preset {request.preset!r}; --set changes a key instead.")
     folder = Path.cwd()
     drafts = [Draft(n, p, {}, p, folder) for n, p in zip(names, paths, strict=True)]
     name = "-vs-".join(names)
@@ -425,6 +427,9 @@ def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: R
     doubled = [d.name for i, d in enumerate(drafts) if d.name in [e.name for e in drafts[:i]]]
     if doubled:
         raise SpecError(f"{layer.where}: two arms are called {doubled[0]!r}; every arm has a name of its own.")
+    unfit = next((d.name for d in drafts if not d.name.isprintable()), None)
+    if unfit is not None:
+        raise SpecError(f"{layer.where}: the arm name {unfit!r} cannot be printed; use letters, digits and signs.")
     config_sets, scalar_sets = _split_sets(request.sets, drafts)
     _refuse_contested(drafts, config_sets)
     lone = len(drafts) == 1

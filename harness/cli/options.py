@@ -108,7 +108,10 @@ def fraction(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 
 def target_accuracy(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """A fraction such as 0.94, or 94%."""
-    number = fraction(ctx, param, value)
+    try:
+        number = fraction(ctx, param, value)
+    except click.BadParameter:
+        number = -1.0
     if number is not None and not 0 < number <= 1:
-        raise click.BadParameter(f"{value!r} is out of range; an accuracy is a fraction such as 0.94, or 94%")
+        raise click.BadParameter(f"{value!r} is not a target; an accuracy is a fraction such as 0.94, or 94%")
     return number
