@@ -343,7 +343,9 @@ def require_complete(report: RunReport) -> None:
     if not report.missing:
         return
     parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
-    reasons = [f"{arm} was given up: {error}" for arm, error in report.given_up.items()]
+    reasons = [
+        f"{arm} was given up: {_shortened(' '.join(error.split()), 600)}." for arm, error in report.given_up.items()
+    ]
     raise IncompleteError(
         f"Some runs could not be had. {'; '.join(parts)}. {' '.join(reasons)} "
         f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "

@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from harness.logger import new_invocation, utc_now
 from harness.model.run import RunRecord
 from harness.provenance import visible_gpus
 from harness.trainer import Metric
+
+MOST_ERROR_CHARACTERS = 2000
 
 
 class LocalExecutor:
@@ -107,7 +109,8 @@ class _State:
                 return
             self.on_finished(finished)
             if record.status == "completed":
-                self.failures[record.arm] = 0
+                if not record.warmup:  # an arm whose runs all fail is given up, also where it can be warmed up
+                    self.failures[record.arm] = 0
                 return
             self.failures[record.arm] = self.failures.get(record.arm, 0) + 1
             if self.failures[record.arm] >= GIVE_UP_AFTER:
@@ -129,6 +132,7 @@ class _Turn:
         self.state, self.campaign = state, state.campaign
         self.left = list(invocation.blocks)
         self.tried = dict(self.campaign.attempts)
+        self.done: set[tuple[str, int]] = set()
         self.allowed = {key: n + self.campaign.retries + 1 for key, n in self.tried.items()}
         self.lane, self.device = lane, device
         self.name = ""
@@ -168,7 +172,7 @@ class _Turn:
                     self.state.alive.add(worker)
                 self.workers |= dict.fromkeys(group, worker)
                 configs = {arm: self.campaign.experiment.arm(arm).config for arm in group}
-                worker.send({"do": "setup", "trainer": info.ref, "arms": configs})
+                _tell(worker, {"do": "setup", "trainer": info.ref, "arms": configs})
             for worker in processes:
                 group = [arm for arm in arms if self.workers[arm] is worker]
                 hello = self._answer(worker, group)
@@ -206,7 +210,7 @@ class _Turn:
 
     def _warm_up(self, arms: Sequence[str]) -> None:
         for arm in block_order(arms, self.campaign.experiment.seed_root, self.name):
-            self.workers[arm].send({"do": "prepare", "arms": [arm]})
+            _tell(self.workers[arm], {"do": "prepare", "arms": [arm]})
             self._answer(self.workers[arm], [arm])
             seed = self.campaign.warmup_seed(self.state.next_warmup())
             self._attempt([arm], seed, None, 0, warmup=True)
@@ -249,7 +253,11 @@ class _Turn:
 
     def _may_try(self, arm: str, block: Block) -> bool:
         key = (arm, block.replicate)
-        return arm in self.workers and self.tried.get(key, 0) < self.allowed.get(key, self.campaign.retries + 1)
+        return (
+            arm in self.workers
+            and key not in self.done
+            and self.tried.get(key, 0) < self.allowed.get(key, self.campaign.retries + 1)
+        )
 
     def _attempt(self, arms: list[str], seed: int, block: Block | None, position: int, *, warmup: bool = False) -> bool:
         """One request to a worker and the rows that it makes. False: it failed, and the process is still there."""
@@ -265,6 +273,7 @@ class _Turn:
         keys = [(arm, block.replicate) for arm in arms] if block else []
         if answer["status"] == "completed":
             self._store_results(answer["results"], arms, seed, block, position, warmup)
+            self.done.update(keys)
         else:
             for arm in arms:
                 facts = {"status": answer["status"], "error": answer["error"], "started_at": started}
@@ -325,7 +334,21 @@ class _Turn:
             git_dirty=known.git_dirty,
             experiment_hash=campaign.experiment_hash,
         )
+        if "error" in facts:
+            facts["error"] = _bounded(facts["error"])
         return replace(record, **(hello.get("fields", {}) | facts))
+
+
+def _tell(worker: Worker, request: dict[str, Any]) -> None:
+    """Send a request whose answer is waited for later; that a worker has died shows there."""
+    with suppress(WorkerDied):
+        worker.send(request)
+
+
+def _bounded(error: str) -> str:
+    """The beginning and the end of a long error text: a row is for people too."""
+    spare = len(error) - MOST_ERROR_CHARACTERS
+    return error if spare <= 0 else f"{error[:1500]} [{spare} characters left out] {error[1500 + spare :]}"
 
 
 def _status(problem: Exception) -> str:
