@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 HARNESS = (sys.executable, "-m", "harness")
 ENVIRON = {k: v for k, v in os.environ.items() if k != "HARNESS_DEBUG"} | {"NO_COLOR": "1"}
@@ -108,6 +112,23 @@ def start_cli(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
         )
 
 
+def shared(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], subprocess.CompletedProcess[str]]
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """What `make` leaves in a folder, made once, also where several test processes ask for it."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, answer = root / name, root / f"{name}.json"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answer.exists():
+            folder.mkdir()
+            done = make(folder)
+            answer.write_text(json.dumps([done.args, done.returncode, done.stdout, done.stderr]))
+    return folder, subprocess.CompletedProcess(*json.loads(answer.read_text()))
+
+
 def says(done: subprocess.CompletedProcess[str], code: int, *words: str) -> str:
     """Assert exit code and words of a message; return standard error. A traceback is never right."""
     assert done.returncode == code, f"exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}"
@@ -174,11 +195,11 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: object, seconds: float = 20.0) -> bool:
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
     """Whether `condition()` became true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if condition():  # type: ignore[operator]
+        if condition():
             return True
         time.sleep(0.005)
     return False
