@@ -83,8 +83,7 @@ class ExperimentLogger:
         with self._lock:
             if correct_mask is not None:
                 self._write_mask(record.run_id, correct_mask)
-            for metric in metrics:
-                self._write_metric(record.run_id, metric)
+            self._write_metrics(record.run_id, tuple(metrics))
             self._runs.append(row_of(record, self._header))
 
     def write_rows(self, rows: Iterable[bytes]) -> None:
@@ -165,13 +164,15 @@ class ExperimentLogger:
         np.save(buffer, np.packbits(np.asarray(mask, dtype=bool)))
         _write_whole(self.folder / "correct" / f"{run_id}.npy", buffer.getvalue())
 
-    def _write_metric(self, run_id: str, metric: Metric) -> None:
+    def _write_metrics(self, run_id: str, metrics: tuple[Metric, ...]) -> None:
+        if not metrics:
+            return
         if self._metrics is None:
             path = self.folder / "metrics.csv"
             header = csv_line(list(METRIC_COLUMNS))
             self._metrics = LineFile(path, header=header, on_torn=lambda b: self._torn("metrics.csv", b))
-        values = (run_id, metric.metric, metric.unit or None, metric.step, float(metric.value))
-        self._metrics.append(csv_line([cell(v) for v in values]))
+        rows = [(run_id, m.metric, m.unit or None, m.step, float(m.value)) for m in metrics]
+        self._metrics.append(b"".join(csv_line([cell(v) for v in row]) for row in rows))
 
     def _torn(self, file: str, fragment: bytes) -> None:
         text = fragment.decode("utf-8", "replace")

@@ -196,6 +196,9 @@ class Digits:
             reach = range(-config.augment.shift, config.augment.shift + 1)
             moved = [translate(data.train_x, down, right) for down in reach for right in reach]
             views = np.stack(moved).reshape(len(moved), TRAIN_SIZE, -1)
+            told = per_epoch * max(
+                1, steps // per_epoch // 10
+            )  # the loss is told about ten times a run, at ends of epochs
             velocity, losses, metrics = np.zeros_like(network.parameters), [], []
             for step in range(steps):
                 place = step % per_epoch
@@ -214,7 +217,7 @@ class Digits:
                 gradient += momentum * velocity
                 gradient *= rates[step]
                 network.parameters -= gradient
-                if place == per_epoch - 1 or step == steps - 1:
+                if (step + 1) % told == 0 or step == steps - 1:
                     metrics.append(Metric("train_loss", float(np.mean(losses)), step=step + 1, unit="nats"))
                     losses.clear()
         return Trained(network, steps, steps / per_epoch, tuple(metrics))
