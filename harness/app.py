@@ -12,6 +12,7 @@ from harness.model.experiment import Claim, Experiment
 from harness.model.hashing import digest
 
 if TYPE_CHECKING:
+    from harness.comparison.compare import Comparison
     from harness.design.plan import Plan
     from harness.executors.base import Campaign, Finished, Provenance
     from harness.plugins import TrainerInfo
@@ -353,9 +354,8 @@ def require_complete(report: RunReport) -> None:
     )
 
 
-def run_document(report: RunReport, results: Path) -> dict[str, Any]:
+def run_document(report: RunReport, judged: Comparison | None) -> dict[str, Any]:
     """The JSON of `run`: what is there now, and the comparison where there is one."""
-    judged = _judged(report, results)
     return report.prepared.as_dict() | {
         "completed": report.completed,
         "missing": report.missing,
@@ -364,7 +364,7 @@ def run_document(report: RunReport, results: Path) -> dict[str, Any]:
     }
 
 
-def run_text(report: RunReport, results: Path, *, colour: bool = False) -> str:
+def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = False) -> str:
     """What `run` prints at its end."""
     from harness.report.table import table_text
 
@@ -374,7 +374,6 @@ def run_text(report: RunReport, results: Path, *, colour: bool = False) -> str:
         head = f"Nothing to do: {prepared.experiment.seeds} seeds of every arm are in {prepared.store.folder}."
     else:
         head = f"Stored in {prepared.store.folder}: {_shortened(counts)}."
-    judged = _judged(report, results)
     return head if judged is None else f"{head}\n\n{table_text(judged, colour=colour)}"
 
 
@@ -382,7 +381,7 @@ def _shortened(text: str, most: int = 300) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _judged(report: RunReport, results: Path) -> Any:
+def judged_run(report: RunReport, results: Path) -> Comparison | None:
     """The comparison of the store's own arms, or None where it holds a single arm or too few runs to say anything."""
     experiment = report.prepared.experiment
     if experiment.control is None or not experiment.candidates:
@@ -407,7 +406,7 @@ class Asked:
     stage: str | None = None
 
 
-def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Any:
+def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Comparison:
     """The comparison behind `compare` and `gate`. Raises StoreError where a store is missing, empty or damaged."""
     from harness.comparison.compare import compare_samples
     from harness.selection import Shelf, resolve

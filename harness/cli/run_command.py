@@ -68,13 +68,13 @@ def command(
     if dry_run:
         _dry_run(prepared, as_json, json_file)
         return
-    reports, documents = [], []
-    for one in prepared:
-        reports.append(_campaign(one, options, quiet or as_json))
-        documents.append(app.run_document(reports[-1], results))
+    reports = [_campaign(one, options, quiet or as_json) for one in prepared]
+    judged = [app.judged_run(report, results) for report in reports]
+    documents = [app.run_document(report, verdict) for report, verdict in zip(reports, judged, strict=True)]
+    texts = [app.run_text(report, verdict, colour=coloured()) for report, verdict in zip(reports, judged, strict=True)]
     answer(
         lambda: documents[0] if len(documents) == 1 else {"schema": 1, "experiments": documents},
-        lambda: "\n\n".join(app.run_text(report, results, colour=coloured()) for report in reports),
+        lambda: "\n\n".join(texts),
         as_json=as_json,
         json_file=json_file,
     )
