@@ -16,7 +16,10 @@ def boschloo_p(k1: int, n1: int, k2: int, n2: int) -> float:
 
     Independent arms. Exact at every common rate and uniformly more powerful than Fisher's. Boschloo (1970).
     """
-    return min(1.0, 2 * min(boschloo_greater(k1, n1, k2, n2), boschloo_greater(k2, n2, k1, n1)))
+    if n1 > n2:
+        k1, n1, k2, n2 = k2, n2, k1, n1  # the table is walked along its first arm: the smaller one
+    greater = boschloo_greater(k1, n1, k2, n2)
+    return min(1.0, 2 * min(greater, boschloo_greater(n1 - k1, n1, n2 - k2, n2)))
 
 
 def boschloo_greater(k1: int, n1: int, k2: int, n2: int) -> float:
