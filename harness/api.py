@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness import app
 from harness.comparison.compare import Comparison, compare_samples
-from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame
+from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame, text_column
 from harness.comparison.samples import Sample, make_sample
 from harness.errors import UsageError, nearest
+from harness.model.hashing import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +57,8 @@ def compare(
     required; invocations and blocks are taken as they stand. `alpha` defaults to the experiment's, else .05.
     Raises UsageError for arguments that cannot be, StoreError for a store that cannot be read.
     """
-    asked = app.Asked(_claim(claim), _within(target, "target", 1), _within(margin_pp, "margin_pp", 100),
-                      _within(max_slowdown, "max_slowdown", 10), _within(alpha, "alpha", 0.5))  # fmt: skip
+    asked = app.Asked(_claim(claim), _within(target, "target", 1, above_zero=True), _within(margin_pp, "margin_pp", 100),
+                      _within(max_slowdown, "max_slowdown", 10), _within(alpha, "alpha", 0.5, above_zero=True))  # fmt: skip
     if all(isinstance(one, str) for one in (control, *candidates)):
         judged = app.judge((control, *candidates), Path(results), asked)
     else:
@@ -75,10 +76,12 @@ def _claim(claim: str | None) -> str | None:
     return claim
 
 
-def _within(value: float | None, name: str, most: float) -> float | None:
-    if value is not None and not 0 <= value <= most:
-        raise UsageError(f"{name} is {value}; allowed is 0 to {most}")
-    return value
+def _within(value: float | None, name: str, most: float, *, above_zero: bool = False) -> float | None:
+    if value is None:
+        return None
+    if not 0 <= value <= most or (above_zero and value == 0):
+        raise UsageError(f"{name} is {value}; allowed is {'above 0 and at most' if above_zero else '0 to'} {most}")
+    return float(value)
 
 
 def _sample(data: Any, number: int) -> Sample:
@@ -90,6 +93,12 @@ def _sample(data: Any, number: int) -> Sample:
         )
     frame = frame_of_dataframe(data)
     arms = frame.known("arm")
+    if len(arms) > 1:
+        names = sorted(arms)
+        raise UsageError(
+            f"The DataFrame of argument {number + 1} holds {len(arms)} arms ({', '.join(names[:6])}); each argument is one arm: "
+            f"data[data.arm == {names[0]!r}]."
+        )
     fallback = "control" if number == 0 else "candidate" if number == 1 else f"candidate {number}"
     name = next(iter(arms)) if len(arms) == 1 else fallback
     return make_sample(name, [frame], latest_stage=number > 0)
@@ -115,21 +124,29 @@ def frame_of_dataframe(data: Any) -> Frame:
             [str(v).strip().lower() in ("true", "1", "1.0", "yes") for v in data[name]], dtype=bool
         )
     for name in set(TEXTS) & set(data.columns):
-        texts = np.empty(len(data), dtype=object)
-        texts[:] = [
-            "" if v is None or v != v else str(v) for v in data[name].astype(object).where(data[name].notna(), None)
-        ]
-        columns[name] = texts
-    return make_frame(columns, len(data), "DataFrame")
+        columns[name] = text_column([_text(v) for v in data[name].astype(object).where(data[name].notna(), None)])
+    frame = make_frame(columns, len(data), "DataFrame")
+    wrong = frame["accuracy"][(frame["accuracy"] < 0) | (frame["accuracy"] > 1)]
+    if wrong.size:
+        hint = " (a fraction, not a percentage)" if 1 < wrong[0] <= 100 else ""
+        raise UsageError(f"The DataFrame holds an accuracy of {wrong[0]:g}; it must lie between 0 and 1{hint}.")
+    return frame
+
+
+def _text(value: Any) -> str:
+    """A label as text: 3 and 3.0 are one process, whichever of two DataFrames had a gap in the column."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _numeric(series: Any) -> Any:
-    """Numbers as float64; labels that are no numbers (a block called 'b1') by their order of appearance."""
+    """Numbers as float64; a block's label that is no number (b1) by a number that is the same in every DataFrame."""
     import numpy as np
 
     if series.name == "block" and not _is_numeric(series):
-        order: dict[Any, int] = {}
-        return np.array([float(order.setdefault(v, len(order))) for v in series], dtype=np.float64)
+        known = zip(series.notna(), series, strict=True)
+        return np.array([float(int(digest(str(v)), 16)) if there else np.nan for there, v in known])
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
