@@ -12,12 +12,11 @@ from scipy import special
 from harness.comparison import findings as f
 from harness.comparison.frame import Frame
 from harness.comparison.pair import Pair, succeeded
-from harness.comparison.samples import Sample, timed
+from harness.comparison.samples import SHARED, Sample, may_agree, stacks, timed
 from harness.model.estimate import Finding
-from harness.stats.clustered import clustered_mean
 from harness.stats.contrast import Contrast
 from harness.stats.moments import moments, skewness
-from harness.stats.outliers import mad_z, outliers
+from harness.stats.outliers import outliers
 from harness.stats.power import detectable_difference
 from harness.stats.proportions import binomial_p
 from harness.stats.series import drift, effective_n, lag1
@@ -25,20 +24,21 @@ from harness.stats.series import drift, effective_n, lag1
 Check = Callable[[Pair], Iterator[Finding]]
 FINE_MARGIN_PP = 0.05
 """Below this margin, accuracies from different numeric stacks are not compared."""
+ENOUGH_RUNS = 10
+"""With fewer runs an arm nothing passes, and shapes are not looked at."""
 
 
 def check_design(pair: Pair) -> Iterator[Finding]:
     """Whether there are times at all, and blocks that hold both arms."""
     names = (pair.control.name, pair.candidate.name)
     sides = (pair.control, pair.candidate)
-    shared = sum(timed(side)[1].get("times of the shared lane", 0) for side in sides)
+    frames = (pair.control_timed, pair.candidate_timed)
+    empty = [side.name for side, frame in zip(sides, frames, strict=True) if not frame.rows]
+    shared = sum(timed(side)[1].get(SHARED, 0) for side in sides)
     if shared:
-        yield f.shared_lane(shared)
+        yield f.shared_lane(shared, nothing_left=bool(empty))
     if pair.design == "interleaved":
         return
-    empty = [
-        s.name for s, frame in zip(sides, (pair.control_timed, pair.candidate_timed), strict=True) if not frame.rows
-    ]
     if empty:
         if not shared:
             yield f.no_times(*names, why=f"{' and '.join(empty)} {'has' if len(empty) == 1 else 'have'} none")
@@ -50,27 +50,39 @@ def check_design(pair: Pair) -> Iterator[Finding]:
 
 def check_environment(pair: Pair) -> Iterator[Finding]:
     """Different fingerprints within a block refuse time; between the arms they weaken or refuse accuracy."""
-    a, b = pair.blocks.control["environment"], pair.blocks.candidate["environment"]
-    blocks = int((a != b).sum()) if pair.blocks.n else 0
+    if not pair.control.n or not pair.candidate.n:
+        return
+    blocks = _mixed_blocks(pair)
     control, candidate = _values(pair.control.runs, "environment"), _values(pair.candidate.runs, "environment")
-    apart = not candidate <= control
-    if not blocks and not apart:
+    other_stack = _foreign_stacks(pair.candidate.runs, pair.control.runs)
+    if not blocks and candidate <= control and not other_stack:
         return
     refuses = set[str]()
     if blocks or pair.design != "interleaved":
         refuses.add("time")
     margin = pair.promise.margin_pp
-    if (
-        apart
-        and not _stacks(pair.candidate.runs) <= _stacks(pair.control.runs)
-        and margin is not None
-        and margin < FINE_MARGIN_PP
-    ):
+    if other_stack and margin is not None and margin < FINE_MARGIN_PP:
         refuses.add("accuracy")
     where = f"within {blocks} of {pair.blocks.n} blocks" if blocks else "altogether"
-    yield f.environment_mismatch(
-        f"{_listed(control)} against {_listed(candidate)}", refuses=frozenset(refuses), across=where
-    )
+    what = f"{_listed(control)} against {_listed(candidate)}"
+    if other_stack:
+        what += f" (of the control no run on {' '.join(filter(None, other_stack))})"
+    yield f.environment_mismatch(what, refuses=frozenset(refuses), across=where)
+
+
+def _mixed_blocks(pair: Pair) -> int:
+    """Blocks whose two runs stand under different fingerprints, or on different devices or libraries."""
+    a, b = pair.blocks.control, pair.blocks.candidate
+    fingerprints = zip(a["environment"].tolist(), b["environment"].tolist(), strict=True)
+    both = zip(fingerprints, stacks(a), stacks(b), strict=True)
+    return sum(one != other or not may_agree(x, y) for (one, other), x, y in both)
+
+
+def _foreign_stacks(candidate: Frame, control: Frame) -> tuple[str, ...] | None:
+    """A numeric stack of the candidate on which the control surely has no run."""
+    known = set(stacks(control))
+    foreign = [x for x in set(stacks(candidate)) if not any(may_agree(x, y) for y in known)]
+    return min(foreign, default=None)
 
 
 def _values(frame: Frame, name: str) -> set[str]:
@@ -81,48 +93,52 @@ def _listed(values: set[str]) -> str:
     return " and ".join(sorted(v or "unknown" for v in values)[:3])
 
 
-STACK = ("device", "cuda", "cudnn", "torch")
-
-
-def _stacks(frame: Frame) -> set[tuple[str, ...]]:
-    """The numeric stacks of the runs: the device (the processor where there is none) and the libraries on it."""
-    rows = zip(*(frame[name].tolist() for name in (*STACK, "cpu")), strict=True)
-    return {(*row[:4], row[4] if row[0] in ("cpu", "") else "") for row in set(rows)}
-
-
 def check_invocations(pair: Pair) -> Iterator[Finding]:
     if pair.design == "interleaved" and pair.log_speedup.clusters < 5:
         yield f.few_invocations(pair.log_speedup.clusters, pair.blocks.unit)
 
 
 def check_compute_neutral(pair: Pair) -> Iterator[Finding]:
-    """The same work in the same environment: steps, compute hash, data and fingerprint known and equal in both arms."""
-    sides = (pair.control.runs, pair.candidate.runs)
-    if pair.blocks.n:
-        sides = (pair.blocks.control, pair.blocks.candidate)
-    compute, environment = ([_values(s, name) for s in sides] for name in ("compute_hash", "environment"))
-    steps = [set(s["steps"].tolist()) for s in sides]
-    same = all(len(x[0]) == 1 and x[0] == x[1] and "" not in x[0] for x in (compute, environment))
-    if not same or len(steps[0]) != 1 or steps[0] != steps[1] or math.isnan(next(iter(steps[0]))):
+    """The same work in the same environment: compute hash, steps and fingerprint known and equal in both arms."""
+    a, b = (pair.blocks.control, pair.blocks.candidate) if pair.blocks.n else (pair.control.runs, pair.candidate.runs)
+    if not a.rows or not b.rows or not all(_known_equal(a, b, n) for n in ("compute_hash", "steps", "environment")):
         return
     measured = ""
     if pair.design == "interleaved" and pair.log_speedup.contrast.usable:
         measured = f" (measured: {math.exp(pair.log_speedup.contrast.value):.3f}×)"
-    yield f.compute_neutral(int(next(iter(steps[0]))), measured)
+    yield f.compute_neutral(int(a["steps"].max()), measured)
+
+
+def _known_equal(a: Frame, b: Frame, name: str) -> bool:
+    """Whether a column is known in every row and equal: block by block where the rows are blocks, else one value."""
+    x, y = a[name].tolist(), b[name].tolist()
+    if any(v == "" or v != v for v in (*x, *y)):
+        return False
+    return x == y if len(set(x)) > 1 else set(x) == set(y)
 
 
 def check_unequal_training(pair: Pair) -> Iterator[Finding]:
-    """Steps that vary within an arm, or that differ although both arms were asked for the same work."""
-    for side in (pair.control, pair.candidate):
-        steps = side.runs["steps"][~np.isnan(side.runs["steps"])]
-        if steps.size and np.ptp(steps) > 0:
-            yield f.unequal_training(f"{side.name} made {int(steps.min())} to {int(steps.max())} steps")
+    """Steps or epochs that vary within an arm, or that differ although both arms were asked for the same work."""
+    sides = (pair.control, pair.candidate)
+    for what in ("steps", "epochs"):
+        ends = [_ends(side.runs, what) for side in sides]
+        for side, there in zip(sides, ends, strict=True):
+            if len(there) > 1:
+                yield f.unequal_training(f"{side.name} made {min(there):g} to {max(there):g} {what}")
+                return
+        if _same_work(pair) and all(ends) and ends[0] != ends[1]:
+            yield f.unequal_training(f"{min(ends[0]):g} against {min(ends[1]):g} {what}")
             return
-    a, b = (side.runs for side in (pair.control, pair.candidate))
-    same_work = _values(a, "compute_hash") == _values(b, "compute_hash") and "" not in _values(a, "compute_hash")
-    ends = [set(s["steps"].tolist()) | set(s["epochs"].tolist()) for s in (a, b)]
-    if same_work and not any(math.isnan(x) for e in ends for x in e) and ends[0] != ends[1]:
-        yield f.unequal_training(f"{sorted(ends[0])} against {sorted(ends[1])} steps and epochs")
+
+
+def _ends(frame: Frame, what: str) -> set[float]:
+    values = frame[what]
+    return set(values[~np.isnan(values)].tolist())
+
+
+def _same_work(pair: Pair) -> bool:
+    a, b = (_values(side.runs, "compute_hash") for side in (pair.control, pair.candidate))
+    return a == b and "" not in a
 
 
 def check_data(pair: Pair) -> Iterator[Finding]:
@@ -157,9 +173,9 @@ def check_code(pair: Pair) -> Iterator[Finding]:
 def check_time_series(pair: Pair) -> Iterator[Finding]:
     """Drift and autocorrelation of the control's times in the order of running."""
     frame = pair.blocks.control if pair.blocks.n else pair.control_timed
-    if frame.rows < 20 or frame.has_unknown("started_at"):
+    if frame.rows < 20:
         return
-    times = frame["time_s"][np.argsort(frame["started_at"].astype(str), kind="stable")]
+    times = frame["time_s"][frame.in_time()]
     slope = drift(times)
     change = 100 * slope.value * (len(times) - 1) / float(times.mean())
     p = slope.p_two_sided()
@@ -176,27 +192,24 @@ def check_first_runs(pair: Pair) -> Iterator[Finding]:
 
 
 def check_outliers(pair: Pair) -> Iterator[Finding]:
-    if pair.design != "interleaved" or pair.blocks.n < 10:
+    if pair.design != "interleaved" or pair.blocks.n < ENOUGH_RUNS:
         return
+    decisive = outliers_decide(pair)
     for side, frame in ((pair.control, pair.blocks.control), (pair.candidate, pair.blocks.candidate)):
         far = outliers(frame["time_s"])
         if far:
-            yield f.outliers(side.name, len(far), frame.rows, decisive=outliers_decide(pair))
+            yield f.outliers(f"times of {side.name}", len(far), frame.rows, decisive=decisive)
             return
-
-
-def trimmed_log_speedup(pair: Pair) -> Contrast:
-    """The clustered log speed-up without the blocks that lie more than 5 robust deviations out."""
-    d = pair.blocks.log_speedup
-    keep = np.abs(mad_z(d)) <= 5
-    return clustered_mean(d[keep], pair.blocks.clusters[keep]).contrast
+    if decisive:
+        yield f.outliers("blocks' speed-ups", int(pair.far_blocks.sum()), pair.blocks.n, decisive=True)
 
 
 def outliers_decide(pair: Pair) -> bool:
-    """Whether the speed-up is proven with all blocks and not without the outlying ones, or the other way round."""
+    """Whether the speed-up is proven with all blocks and not without the far ones, or the other way round."""
+    if not pair.far_blocks.any():
+        return False
     alpha = pair.promise.alpha
-    verdicts = [_sign(c, alpha) for c in (pair.log_speedup.contrast, trimmed_log_speedup(pair))]
-    return verdicts[0] != verdicts[1]
+    return _sign(pair.log_speedup.contrast, alpha) != _sign(pair.trimmed_log_speedup.contrast, alpha)
 
 
 def _sign(contrast: Contrast, alpha: float) -> int:
@@ -208,7 +221,7 @@ def _sign(contrast: Contrast, alpha: float) -> int:
 
 def check_skew(pair: Pair) -> Iterator[Finding]:
     for side in (pair.control, pair.candidate):
-        if side.n < 10:
+        if side.n < ENOUGH_RUNS:
             continue
         g1 = skewness(side.accuracy) or 0.0
         far = len(outliers(side.accuracy))
@@ -219,11 +232,13 @@ def check_skew(pair: Pair) -> Iterator[Finding]:
 def check_spread(pair: Pair) -> Iterator[Finding]:
     """Standard deviations that differ by more than a factor of 2, and surely (F test at .001)."""
     series = [("accuracy", pair.control.accuracy, pair.candidate.accuracy)]
-    if pair.blocks.n:
-        series.append(("time", pair.blocks.control["time_s"], pair.blocks.candidate["time_s"]))
+    frames = (
+        (pair.blocks.control, pair.blocks.candidate) if pair.blocks.n else (pair.control_timed, pair.candidate_timed)
+    )
+    series.append(("time", frames[0]["time_s"], frames[1]["time_s"]))
     for what, a, b in series:
         ma, mb = moments(a), moments(b)
-        if min(ma.n, mb.n) < 10 or not ma.variance or not mb.variance:
+        if min(ma.n, mb.n) < ENOUGH_RUNS or not ma.variance or not mb.variance:
             continue
         top, bottom = (ma, mb) if ma.variance > mb.variance else (mb, ma)
         ratio = top.variance / bottom.variance  # type: ignore[operator]
@@ -253,20 +268,38 @@ def check_dead_knob(pair: Pair) -> Iterator[Finding]:
 
 
 def check_missing(pair: Pair) -> Iterator[Finding]:
-    """Gaps in the numbering of replicates, which every store of the harness has."""
-    gaps = []
-    for side in (pair.control, pair.candidate):
-        rows = side.rows.where(~side.rows["warmup"] & ~np.isnan(side.rows["replicate"]))
-        done = rows["status"] == "completed"
-        groups = set(zip(rows["experiment"].tolist(), rows["stage"].tolist(), strict=True))
-        for experiment, stage in groups:
-            here = (rows["experiment"] == experiment) & (rows["stage"] == stage)
-            tried, completed = set(rows["replicate"][here].tolist()), set(rows["replicate"][here & done].tolist())
-            planned = set(range(int(max(tried)) + 1))
-            if planned - completed:
-                gaps.append(f"{len(planned - completed)} of {len(planned)} of {side.name}")
+    """Gaps in the numbering of replicates, which every store of the harness has; else blocks without one of the arms."""
+    sides = (pair.control, pair.candidate)
+    gaps = [gap for side in sides for gap in _replicate_gaps(side)]
+    if all(np.isnan(side.rows["replicate"]).all() for side in sides):
+        gaps = _half_blocks(pair)
     if gaps:
         yield f.missing_runs(", ".join(dict.fromkeys(gaps)))
+
+
+def _replicate_gaps(side: Sample) -> Iterator[str]:
+    rows = side.rows.where(~side.rows["warmup"] & ~np.isnan(side.rows["replicate"]))
+    done = np.isin(rows["status"].astype(str), ("completed", ""))
+    keys = list(zip(*(rows[name].tolist() for name in ("experiment", "stage", "config_hash")), strict=True))
+    for key in dict.fromkeys(keys):
+        here = np.array([k == key for k in keys], dtype=bool)
+        numbers = rows["replicate"][here]
+        planned = set(range(int(numbers.min()), int(numbers.max()) + 1))
+        lost = planned - set(rows["replicate"][here & done].tolist())
+        if lost:
+            yield f"{len(lost)} of {len(planned)} of {side.name}"
+
+
+def _half_blocks(pair: Pair) -> list[str]:
+    """Blocks of the processes that both arms share in which one arm has no completed run."""
+    sides = (pair.control, pair.candidate)
+    keys = [set(zip(s.runs["invocation"].tolist(), s.runs["block"].tolist(), strict=True)) for s in sides]
+    processes = set.intersection(*({name for name, _ in k} for k in keys)) - {""}
+    here = [{key for key in k if key[0] in processes and key[1] == key[1]} for k in keys]
+    both = here[0] | here[1]
+    return [
+        f"{len(both - own)} of {len(both)} blocks of {s.name}" for s, own in zip(sides, here, strict=True) if both - own
+    ]
 
 
 def check_crashes(pair: Pair) -> Iterator[Finding]:
@@ -277,15 +310,21 @@ def check_crashes(pair: Pair) -> Iterator[Finding]:
 
 
 def check_power(pair: Pair) -> Iterator[Finding]:
-    n, n0 = pair.candidate.n, pair.control.n
-    sd, margin = pair.difference_pp.sd, pair.promise.margin_pp
-    if min(n, n0) < 2 or sd is None:
-        return
-    reach = detectable_difference(sd=sd, n=n, alpha=pair.promise.alpha, control_runs=n0)
-    if min(n, n0) < 10:
-        yield f.low_power(min(n, n0), reach, "")
-    elif margin is not None and reach > margin and pair.promise.claim != "accurate" and pair.shared_training is None:
-        yield f.low_power(n, reach, f"; the margin is {margin:.2f} pp")
+    least, reach = min(pair.candidate.n, pair.control.n), _reach(pair)
+    margin = pair.promise.margin_pp
+    if least < ENOUGH_RUNS:
+        yield f.low_power(least, reach, "")
+    elif margin is not None and reach is not None and reach > margin and pair.promise.claim != "accurate":
+        yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp")
+
+
+def _reach(pair: Pair) -> float | None:
+    """The smallest difference in pp that these runs show with a power of 90 %."""
+    sd = pair.difference_pp.sd
+    if sd is None or min(pair.candidate.n, pair.control.n) < 2:
+        return None
+    control_runs = None if pair.shared_training is not None else pair.control.n
+    return detectable_difference(sd=sd, n=pair.candidate.n, alpha=pair.promise.alpha, control_runs=control_runs)
 
 
 def check_success_count(pair: Pair) -> Iterator[Finding]:

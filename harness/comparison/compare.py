@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.comparison.checks import STACK, findings_of
+from harness.comparison.checks import findings_of
 from harness.comparison.frame import Frame
 from harness.comparison.judge import Endpoints, Judged, Levels, dunnett_tail, judge, simultaneous_levels
 from harness.comparison.pair import Pair, Promise, succeeded
-from harness.comparison.samples import Sample
+from harness.comparison.samples import Sample, may_agree, stacks, timed
 from harness.comparison.words import headline
 from harness.model.estimate import Decision, Estimate, Finding, Verdict, finite
 from harness.stats.clustered import clustered_mean
@@ -157,36 +157,35 @@ class Comparison:
 
 
 def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Promise) -> Comparison:
-    """Judge every candidate against the control; the control's own summary rests on all of its runs."""
-    pairs = [Pair(_comparable(control, c), c, promise, len(candidates)) for c in candidates]
+    """Judge every candidate against the control; the control's own summary rests on all of its runs.
+
+    Screening runs cannot pass, so candidates that were confirmed on fresh seeds are held to the simultaneous bounds
+    of those that were confirmed with them, not of the sweep that they came from.
+    """
+    rivals = {s: [c for c in candidates if c.screening is s] for s in (True, False)}
+    pairs = [Pair(_comparable(control, c), c, promise, len(rivals[c.screening])) for c in candidates]
     selections = _selections(pairs) if len(pairs) > 1 else [None] * len(pairs)
-    levels = _simultaneous(pairs, promise.alpha) if len(pairs) > 1 else [None] * len(pairs)
+    levels = _simultaneous(pairs, promise.alpha)
     results = tuple(_result(p, s, lv) for p, s, lv in zip(pairs, selections, levels, strict=True))
     return Comparison(promise, _whole(control, promise), results, tuple(_setting(pairs)))
 
 
 def _comparable(control: Sample, candidate: Sample) -> Sample:
     """The control without runs of another numeric stack, where it also has runs of the candidate's own."""
-    runs = control.runs
-    stacks = _stack_column(runs)
-    wanted = set(_stack_column(candidate.runs))
-    same = np.array([stack in wanted for stack in stacks], dtype=bool)
+    wanted = set(stacks(candidate.runs))
+    mine = stacks(control.runs)
+    fits = {stack: any(may_agree(stack, other) for other in wanted) for stack in set(mine)}
+    same = np.array([fits[stack] for stack in mine], dtype=bool)
     if same.all() or not same.any():
         return control
     excluded = dict(control.excluded) | {"of another device or library version": int((~same).sum())}
-    return replace(control, runs=runs.where(same), excluded=excluded)
-
-
-def _stack_column(frame: Frame) -> list[tuple[str, ...]]:
-    return list(zip(*(frame[name].tolist() for name in (*STACK, "cpu")), strict=True))
+    return replace(control, runs=control.runs.where(same), excluded=excluded)
 
 
 # --- one arm ------------------------------------------------------------------------------------------------
 
 
 def _whole(control: Sample, promise: Promise) -> ArmSummary:
-    from harness.comparison.samples import timed
-
     frame, excluded = timed(control)
     return _arm(control, frame, promise.target, excluded)
 
@@ -242,6 +241,7 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
     left_out = {"outside complete blocks": pair.candidate_timed.rows - pair.blocks.n} if interleaved else {}
     left_out = {reason: count for reason, count in left_out.items() if count}
     clustered = pair.log_speedup if interleaved else None
+    success_difference, success_p = _success_difference(pair)
     return CandidateResult(
         control=_arm(pair.control, times[0], pair.promise.target, {}),
         candidate=_arm(pair.candidate, times[1], pair.promise.target, left_out),
@@ -255,8 +255,8 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
         icc=clustered.icc if clustered else None,
         effective_n=clustered.effective_n if clustered else None,
         predicted_speedup=pair.predicted_speedup,
-        success_difference=_success_difference(pair)[0],
-        success_p=_success_difference(pair)[1],
+        success_difference=success_difference,
+        success_p=success_p,
         cost_ratio=_cost_ratio(pair),
         verdict=judged.verdict,
         headline=headline(pair, judged),
@@ -351,9 +351,19 @@ def _dunnett(pairs: Sequence[Pair], *, alpha: float, two_sided: bool) -> tuple[f
 
 
 def _simultaneous(pairs: Sequence[Pair], alpha: float) -> list[Levels | None]:
-    critical, df = _dunnett(pairs, alpha=alpha, two_sided=False)
-    tail = dunnett_tail(critical, df)
-    return [simultaneous_levels(alpha, len(pairs), None if p.shared_training is not None else tail) for p in pairs]
+    """The levels of each pair as one of its rivals; None where it has none."""
+    tails = {}
+    for screening in (True, False):
+        rivals = [p for p in pairs if p.candidate.screening is screening]
+        if len(rivals) > 1:
+            tails[screening] = dunnett_tail(*_dunnett(rivals, alpha=alpha, two_sided=False))
+    return [_levels(p, alpha, tails.get(p.candidate.screening)) for p in pairs]
+
+
+def _levels(pair: Pair, alpha: float, tail: float | None) -> Levels | None:
+    if tail is None:
+        return None
+    return simultaneous_levels(alpha, pair.candidates, None if pair.shared_training is not None else tail)
 
 
 # --- the setting --------------------------------------------------------------------------------------------

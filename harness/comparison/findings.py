@@ -38,7 +38,12 @@ def no_times(control: str, candidate: str, why: str) -> Finding:
     )  # fmt: skip
 
 
-def shared_lane(runs: int) -> Finding:
+def shared_lane(runs: int, *, nothing_left: bool) -> Finding:
+    if not nothing_left:
+        return Finding(
+            "shared-lane", "info", f"{runs} runs shared their device with others; their times are left out.",
+            "Nothing to do: the time rests on the runs that had the device to themselves.", NOTHING,
+        )  # fmt: skip
     return Finding(
         "shared-lane", "refuse", f"{runs} runs shared their device with others; their times are never used.",
         "For time, run again with one worker a device (--workers 1 on a CPU). Accuracy can be compared as it is.", TIME,
@@ -117,20 +122,20 @@ def autocorrelated(arm: str, r1: float, effective: float, n: int) -> Finding:
 def slow_first_run(count: int) -> Finding:
     return Finding(
         "slow-first-run", "warn",
-        f"The first run of a process was far slower than the rest and not tagged as a warm-up; {count} such runs (and the other "
-        "runs of their blocks) are left out of the time.",
+        "The first run of a process was far slower than the rest and not tagged as a warm-up; with the other runs of such "
+        f"blocks {count} are left out of the time.",
         "Mark such runs in a column 'warmup', or let the harness run: it warms every arm up in every process.", NOTHING,
     )  # fmt: skip
 
 
-def outliers(arm: str, count: int, n: int, *, decisive: bool) -> Finding:
+def outliers(what: str, count: int, n: int, *, decisive: bool) -> Finding:
     tail = (
-        " Trimmed means decide differently: the verdict hangs on them."
+        " Without the blocks that lie apart time is decided differently, so it is left open."
         if decisive
-        else " Trimmed means decide the same."
+        else " Without the blocks that lie apart time is decided the same."
     )
     return Finding(
-        "outliers", "warn", f"{count} of {n} times of {arm} lie more than 5 robust deviations from the median.{tail}",
+        "outliers", "warn", f"{count} of {n} {what} lie more than 5 robust deviations from the median.{tail}",
         "Look for what else ran on the machine (column started_at). Nothing is deleted.", NOTHING,
     )  # fmt: skip
 
@@ -184,11 +189,12 @@ def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
     )  # fmt: skip
 
 
-def low_power(n: int, detectable: float, margin: str) -> Finding:
+def low_power(n: int, detectable: float | None, margin: str) -> Finding:
+    runs = "1 run" if n == 1 else f"{n} runs"
+    shown = "no difference" if detectable is None else f"only differences of about {detectable:.2f} pp"
     return Finding(
-        "low-power", "warn",
-        f"With {n} runs an arm only differences of about {detectable:.2f} pp can be shown (9 times in 10){margin}.",
-        "More seeds: `harness run ... --seeds N` tops up. Below 10 runs an arm nothing is claimed at all.", NOTHING,
+        "low-power", "warn", f"With {runs} in the smaller arm {shown} can be shown (9 times in 10){margin}.",
+        "More seeds: `harness run ... --seeds N` tops up. Below 10 runs an arm nothing passes.", NOTHING,
     )  # fmt: skip
 
 

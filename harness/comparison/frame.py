@@ -44,19 +44,31 @@ class Frame:
     def has_unknown(self, name: str) -> bool:
         return bool(self.rows) and "" in set(self.columns[name].tolist())
 
+    def in_time(self) -> NDArray[np.intp]:
+        """Row numbers in the order of running: by start where it is known, else by process, block and row."""
+        if self.rows and not self.has_unknown("started_at"):
+            return np.argsort(self["started_at"].astype(str), kind="stable")
+        number: dict[str, int] = {}
+        process = np.array([number.setdefault(name, len(number)) for name in self["invocation"].tolist()])
+        return np.lexsort((self["position"], self["block"], process))
+
 
 def make_frame(columns: Mapping[str, NDArray[Any]], rows: int, source: str) -> Frame:
-    """A frame with every column that the comparison reads; a missing one is all unknown."""
+    """A frame with every column that the comparison reads; a missing one, and what is not finite, is unknown.
+
+    Where the counts are known, the accuracy is their quotient: a stored one may have been rounded.
+    """
     full: dict[str, NDArray[Any]] = {}
     for name in NUMBERS:
-        full[name] = columns.get(name, np.full(rows, np.nan))
+        values = columns.get(name, np.full(rows, np.nan))
+        full[name] = np.where(np.isfinite(values), values, np.nan)
     for name in FLAGS:
         full[name] = columns.get(name, np.zeros(rows, dtype=bool))
     for name in TEXTS:
         full[name] = columns.get(name, np.full(rows, "", dtype=object))
-    if "accuracy" not in columns or np.isnan(full["accuracy"]).any():
-        with np.errstate(invalid="ignore", divide="ignore"):
-            full["accuracy"] = np.where(np.isnan(full["accuracy"]), full["correct"] / full["total"], full["accuracy"])
+    counted = ~np.isnan(full["correct"]) & (full["total"] > 0)
+    exact = np.divide(full["correct"], full["total"], out=np.full(rows, np.nan), where=counted)
+    full["accuracy"] = np.where(counted, exact, full["accuracy"])
     return Frame(full, rows, source)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from scipy import special
 
 from harness.comparison import findings as f
-from harness.comparison.checks import outliers_decide
+from harness.comparison.checks import ENOUGH_RUNS
 from harness.comparison.pair import Pair
 from harness.model.estimate import Decision, Finding, Verdict
 from harness.stats.contrast import Contrast
@@ -17,8 +17,8 @@ from harness.stats.equivalence import tost
 from harness.stats.power import invocations, runs_to_prove, runs_to_prove_balanced
 from harness.stats.shrinkage import shrink_one
 
-NOT_ASKED = Decision("inconclusive", reason="not asked for")
-ENOUGH_RUNS = 10
+UNDECIDED = "neither proven nor refuted"
+HANGS_ON_OUTLIERS = "outliers: without the blocks that lie far apart it is decided differently"
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,20 @@ def above(contrast: Contrast, null: float, alpha: float) -> Decision:
         return Decision("pass", contrast.lower(alpha), greater, null)
     if less < alpha:
         return Decision("fail", contrast.upper(alpha), greater, null)
-    return Decision("inconclusive", contrast.lower(alpha), greater, null, "neither proven nor refuted")
+    return Decision("inconclusive", contrast.lower(alpha), greater, null, UNDECIDED)
 
 
 def inside(contrast: Contrast, low: float, high: float, alpha: float) -> Decision:
-    """H1: the true value lies within (low, high): two one-sided tests."""
+    """H1: the true value lies within (low, high): two one-sided tests. Nothing lies within a margin of 0."""
+    if not low < high:
+        lower, upper = contrast.lower(alpha), contrast.upper(alpha)
+        if lower is not None and upper is not None and (lower > high or upper < low):
+            return Decision(
+                "fail", lower if lower > high else upper, None, high, "the difference is proven not to be 0"
+            )
+        return Decision(
+            "inconclusive", margin=high, reason="a difference of exactly 0 cannot be proven: state a margin"
+        )
     result = tost(contrast, low=low, high=high, alpha=alpha)
     if result.p is None or result.low is None or result.high is None:
         return Decision("inconclusive", margin=high, reason=contrast.reason or "no spread can be estimated")
@@ -56,7 +65,7 @@ def inside(contrast: Contrast, low: float, high: float, alpha: float) -> Decisio
         return Decision("pass", bound, result.p, high)
     if result.low >= high or result.high <= low:
         return Decision("fail", bound, result.p, high, "the difference is proven to be outside the margin")
-    return Decision("inconclusive", bound, result.p, high, "neither proven nor refuted")
+    return Decision("inconclusive", bound, result.p, high, UNDECIDED)
 
 
 def endpoints(
@@ -81,12 +90,14 @@ def endpoints(
         equivalence=accuracy.of(
             None if margin is None else inside(difference, -margin, margin, alpha_accuracy), "no margin was stated"
         ),
-        time=faster.of(_outlier_proof(pair, _time(pair, 0.0, alpha_time)), "no times to compare"),
+        time=faster.of(_time(pair, lambda c: above(c, 0.0, alpha_time)), "no times to compare"),
         time_noninferiority=time.of(
-            None if slow is None else _time(pair, -math.log1p(slow), alpha_time), "no max_slowdown was stated"
+            None if slow is None else _time(pair, lambda c: above(c, -math.log1p(slow), alpha_time)),
+            "no max_slowdown was stated",
         ),
         time_equivalence=time.of(
-            None if slow is None else _time_inside(pair, slow, alpha_time), "no max_slowdown was stated"
+            None if slow is None else _time(pair, lambda c: inside(c, -math.log1p(slow), math.log1p(slow), alpha_time)),
+            "no max_slowdown was stated",
         ),
     )
 
@@ -103,31 +114,22 @@ class _Endpoint:
         return Decision("refused", reason=absent) if decision is None else decision
 
 
-def _time(pair: Pair, log_null: float, alpha: float) -> Decision:
-    """A speed-up above exp(log_null), on the log scale, shown as a ratio."""
+def _time(pair: Pair, decide: Callable[[Contrast], Decision]) -> Decision:
+    """A decision about the log speed-up, shown as a ratio; one that a few far blocks make or break is none."""
     if not pair.blocks.n:
-        return Decision("refused", margin=math.exp(log_null), reason="no times to compare")
-    decision = above(pair.log_speedup.contrast, log_null, alpha)
-    bound = None if decision.bound is None else math.exp(decision.bound)
-    return replace(decision, bound=bound, margin=math.exp(log_null))
-
-
-def _time_inside(pair: Pair, slow: float, alpha: float) -> Decision:
-    edge = math.log1p(slow)
-    if not pair.blocks.n:
-        return Decision("refused", margin=1 + slow, reason="no times to compare")
-    decision = inside(pair.log_speedup.contrast, -edge, edge, alpha)
-    bound = None if decision.bound is None else math.exp(decision.bound)
-    return replace(decision, bound=bound, margin=1 + slow)
-
-
-def _outlier_proof(pair: Pair, decision: Decision) -> Decision:
-    """A time decision that a few outlying blocks make or break is not one."""
-    if decision.decision in ("pass", "fail") and pair.blocks.n >= ENOUGH_RUNS and outliers_decide(pair):
-        return replace(
-            decision, decision="inconclusive", reason="outliers: without the outlying blocks it is decided differently"
-        )
+        return Decision("refused", reason="no times to compare")
+    decision = decide(pair.log_speedup.contrast)
+    decision = replace(decision, bound=_exp(decision.bound), margin=_exp(decision.margin))
+    decided = decision.decision in ("pass", "fail")
+    if decided and pair.blocks.n >= ENOUGH_RUNS and pair.far_blocks.any():
+        trimmed = decide(pair.trimmed_log_speedup.contrast)
+        if trimmed.decision != decision.decision:
+            return replace(decision, decision="inconclusive", reason=HANGS_ON_OUTLIERS)
     return decision
+
+
+def _exp(x: float | None) -> float | None:
+    return None if x is None else math.exp(x)
 
 
 # --- the verdict --------------------------------------------------------------------------------------------
@@ -193,24 +195,35 @@ class Judged:
 
 
 def judge(pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp: float | None) -> Judged:
-    """The verdict of one pair: joined endpoints, capped by too few runs, by the stage and by the number of candidates."""
+    """The verdict of one pair: joined endpoints, and a pass capped by too few runs, the stage and the other candidates."""
     plain = plain_levels(pair.promise.alpha)
     ends = _at(pair, found, plain)
     needed = required(pair, ends)
     verdict = joined(needed)
     more = more_runs(pair, needed)
-    if (
-        verdict == "pass"
-        and simultaneous is not None
-        and joined(required(pair, _at(pair, found, simultaneous))) != "pass"
-    ):
-        found, verdict = [*found, f.best_of_k(pair.candidates, luck_pp or 0.0)], "inconclusive"
-    if verdict == "pass" and min(pair.control.n, pair.candidate.n) < ENOUGH_RUNS:
-        verdict, more = "inconclusive", ENOUGH_RUNS - min(pair.control.n, pair.candidate.n)
-    if pair.candidate.stage == "screen" and verdict == "pass":
-        more = _confirming(pair)
-        found, verdict = [*found, f.screening_sample(more)], "inconclusive"
+    if verdict == "pass":
+        caps, wanted = _caps(pair, found, simultaneous, luck_pp)
+        found = [*found, *caps]
+        if wanted is not None:
+            verdict, more = "inconclusive", wanted
     return Judged(verdict, ends, needed, tuple(found), more)
+
+
+def _caps(
+    pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp: float | None
+) -> tuple[list[Finding], int | None]:
+    """What keeps a pass from being one, and the runs that it takes; None where nothing does."""
+    caps, wanted = [], []
+    least = min(pair.control.n, pair.candidate.n)
+    if least < ENOUGH_RUNS:
+        wanted.append(ENOUGH_RUNS - least)
+    if simultaneous is not None and joined(required(pair, _at(pair, found, simultaneous))) != "pass":
+        caps.append(f.best_of_k(pair.candidates, luck_pp or 0.0))
+        wanted.append(_confirming(pair))
+    if pair.candidate.screening:
+        wanted.append(_confirming(pair))
+        caps.append(f.screening_sample(wanted[-1]))
+    return caps, max(wanted, default=None)
 
 
 def _at(pair: Pair, found: list[Finding], levels: Levels) -> Endpoints:
@@ -221,8 +234,9 @@ def _at(pair: Pair, found: list[Finding], levels: Levels) -> Endpoints:
 
 
 def more_runs(pair: Pair, needed: dict[str, Decision]) -> int | None:
-    """Candidate runs that the inconclusive endpoints still need if the shrunken estimates are true; 0 if all pass.
+    """Runs that the inconclusive endpoints still need to pass if the shrunken estimates are true; 0 if all pass.
 
+    Runs of the candidate, and as many of the control where both grow together or its runs alone cannot do it.
     None where no number of runs would do.
     """
     if any(d.decision in ("fail", "refused") for d in needed.values()):
@@ -238,7 +252,8 @@ def _more(pair: Pair, endpoint: str) -> int | None:
         return _more_for_time(pair, endpoint)
     contrast = pair.candidate_mean if endpoint == "bar" else pair.difference_pp
     if not contrast.usable or contrast.se is None or contrast.sd is None:
-        return max(1, ENOUGH_RUNS - pair.candidate.n)
+        least = pair.candidate.n if endpoint == "bar" else min(pair.candidate.n, pair.control.n)
+        return ENOUGH_RUNS - least if least < ENOUGH_RUNS else None
     promise, alpha, n = pair.promise, pair.promise.alpha, pair.candidate.n
     if endpoint == "bar":
         assert promise.target is not None
@@ -251,11 +266,13 @@ def _more(pair: Pair, endpoint: str) -> int | None:
         estimate = -abs(estimate)
     if pair.shared_training is not None:
         return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
+    balanced = runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
     if _grows_together(pair):
-        return runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
-    return runs_to_prove(
+        return balanced
+    alone = runs_to_prove(
         estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, control_runs=pair.control.n
     )
+    return balanced if alone is None else alone
 
 
 def _grows_together(pair: Pair) -> bool:
@@ -276,7 +293,7 @@ def _more_for_time(pair: Pair, endpoint: str) -> int | None:
     if wanted is None:
         return None
     per_invocation = math.ceil(pair.blocks.n / result.clusters)
-    return max(1, (wanted - result.clusters) * per_invocation)
+    return max(1, wanted - result.clusters) * per_invocation
 
 
 def _confirming(pair: Pair) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.comparison.frame import Frame
 from harness.comparison.samples import Blocks, FloatArray, Sample, match_blocks, successes, timed
@@ -71,13 +71,14 @@ class Pair:
     @cached_property
     def _timed(self) -> tuple[Frame, Frame, int]:
         """Timed runs of both arms; untagged slow first runs of a process are left out, with their block."""
-        control, candidate = timed(self.control)[0], timed(self.candidate)[0]
-        slow = {key for frame in (control, candidate) for key in slow_first_runs(frame, self.control, self.candidate)}
-        if not slow:
-            return control, candidate, 0
-        kept = [frame.where(_not_in(frame, slow)) for frame in (control, candidate)]
-        dropped = control.rows + candidate.rows - kept[0].rows - kept[1].rows
-        return kept[0], kept[1], dropped
+        frames = timed(self.control)[0], timed(self.candidate)[0]
+        slow = [slow_first_runs(frame, self.control, self.candidate) for frame in frames]
+        if not any(mask.any() for mask in slow):
+            return *frames, 0
+        keys = {key for frame, mask in zip(frames, slow, strict=True) for key in _keys(frame.where(mask)) if key}
+        blocks = [np.array([key in keys for key in _keys(frame)], dtype=bool) for frame in frames]
+        control, candidate = (f.where(~m & ~b) for f, m, b in zip(frames, slow, blocks, strict=True))
+        return control, candidate, sum(f.rows for f in frames) - control.rows - candidate.rows
 
     @property
     def control_timed(self) -> Frame:
@@ -111,6 +112,17 @@ class Pair:
         """log(control / candidate) over blocks, clustered by process start."""
         return clustered_mean(self.blocks.log_speedup, self.blocks.clusters)
 
+    @cached_property
+    def far_blocks(self) -> NDArray[np.bool_]:
+        """Blocks whose speed-up lies more than 5 robust deviations from the median, (b,)."""
+        return np.abs(mad_z(self.blocks.log_speedup)) > 5
+
+    @cached_property
+    def trimmed_log_speedup(self) -> ClusteredMean:
+        """`log_speedup` without the far blocks."""
+        keep = ~self.far_blocks
+        return clustered_mean(self.blocks.log_speedup[keep], self.blocks.clusters[keep])
+
     @property
     def predicted_speedup(self) -> float | None:
         """What the step counts alone predict: control steps / candidate steps."""
@@ -120,29 +132,33 @@ class Pair:
         return float(a.mean() / b.mean())
 
 
-def slow_first_runs(frame: Frame, *sides: Sample) -> set[tuple[str, float]]:
-    """Blocks whose run is an untagged warm-up: the first of its process, and far slower than the rest.
+def slow_first_runs(frame: Frame, *sides: Sample) -> NDArray[np.bool_]:
+    """Which runs are an untagged warm-up (rows,): the first of its process, and far slower than the rest.
 
-    Only where nobody tagged warm-ups in that process, and where it is so in at least half of the processes.
+    Only where nobody tagged warm-ups in that process, and where it is so in at least half of the processes. Where
+    processes are unknown, the runs are taken as those of one.
     """
     tagged = {i for side in sides for i, w in zip(side.rows["invocation"], side.rows["warmup"], strict=True) if w}
-    order = np.lexsort((frame["position"], frame["block"]))
     by_process: dict[str, list[int]] = {}
-    for row in order.tolist():
+    for row in frame.in_time().tolist():
         by_process.setdefault(frame["invocation"][row], []).append(row)
-    untagged = {name: rows for name, rows in by_process.items() if name not in tagged and len(rows) >= 5}
-    slow = set()
-    for name, rows in untagged.items():
-        times: Any = frame["time_s"][rows]
-        rest = times[1:]
-        if mad_z(times)[0] > 5 and times[0] > 1.02 * np.median(rest):
-            slow.add((name, frame["block"][rows[0]]))
-    return slow if untagged and 2 * len(slow) >= len(untagged) else set()
+    untagged = [rows for name, rows in by_process.items() if name not in tagged and len(rows) >= 5]
+    first = [rows[0] for rows in untagged if _far_slower(frame["time_s"][rows])]
+    mask = np.zeros(frame.rows, dtype=bool)
+    if 2 * len(first) >= len(untagged):
+        mask[first] = True
+    return mask
 
 
-def _not_in(frame: Frame, keys: set[tuple[str, float]]) -> Any:
-    found = [(i, b) not in keys for i, b in zip(frame["invocation"].tolist(), frame["block"].tolist(), strict=True)]
-    return np.array(found, dtype=bool)
+def _far_slower(times: FloatArray) -> bool:
+    """Whether the first of `times` lies apart from the rest, and above it by more than 2 %."""
+    return bool(mad_z(times)[0] > 5 and times[0] > 1.02 * np.median(times[1:]))
+
+
+def _keys(frame: Frame) -> list[tuple[str, float] | None]:
+    """The block of each row, None where it is unknown."""
+    pairs = zip(frame["invocation"].tolist(), frame["block"].tolist(), strict=True)
+    return [(name, block) if name and block == block else None for name, block in pairs]
 
 
 def succeeded(sample: Sample, target: float) -> int:

@@ -42,19 +42,24 @@ class Sample:
     def n(self) -> int:
         return self.runs.rows
 
+    @property
+    def screening(self) -> bool:
+        """Whether runs that chose what to confirm are among those that count."""
+        return "screen" in self.runs.known("stage")
+
 
 def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, latest_stage: bool = False) -> Sample:
     """The runs of one arm from one or several stores.
 
-    Counted once where a (configuration, code, seed) recurs across stores; within one store that is the finding
+    Counted once where a (configuration, seed) recurs across stores; within one store that is the finding
     `duplicate-seeds`. With `latest_stage`, runs of an earlier stage are left out: they chose the candidate.
     """
     excluded: Counter[str] = Counter()
     kept, duplicates = [], 0
     seen: set[tuple[Any, ...]] = set()
-    chosen = stage or (_latest_stage(frames) if latest_stage else None)
-    for frame in frames:
-        done = _completed(frame, excluded)
+    completed = [_completed(frame, excluded) for frame in frames]
+    chosen = stage or (_latest_stage(completed) if latest_stage else None)
+    for done in completed:
         if chosen is not None:
             at = done["stage"] == chosen
             excluded[f"of another stage than {chosen}"] += int((~at).sum())
@@ -80,7 +85,7 @@ def _completed(frame: Frame, excluded: Counter[str]) -> Frame:
 
 def _fresh(frame: Frame, seen: set[tuple[Any, ...]]) -> tuple[NDArray[np.bool_], int]:
     """Which rows are not in an earlier store, and how many recur within this one."""
-    keys = list(zip(frame["config_hash"], frame["code_hash"], frame["seed"], strict=True))
+    keys = list(zip(frame["config_hash"].tolist(), frame["seed"].tolist(), strict=True))
     known = ~np.isnan(frame["seed"])
     mask = np.array([not (k and key in seen and key[0]) for key, k in zip(keys, known, strict=True)], dtype=bool)
     own = [key for key, k in zip(keys, known, strict=True) if k]
@@ -89,7 +94,7 @@ def _fresh(frame: Frame, seen: set[tuple[Any, ...]]) -> tuple[NDArray[np.bool_],
 
 
 def _latest_stage(frames: list[Frame]) -> str | None:
-    """The furthest stage in the rows; None where a row's stage is unknown."""
+    """The furthest stage that has a completed run; None where a run's stage is unknown."""
     stages: set[str] = set()
     for frame in frames:
         if frame.has_unknown("stage"):
@@ -101,7 +106,7 @@ def _latest_stage(frames: list[Frame]) -> str | None:
 
 def successes(runs: Frame, target: float) -> NDArray[np.bool_]:
     """Which runs reach the target, in exact arithmetic where the counts are known (float32 0.94 is below 0.94)."""
-    exact = Fraction(repr(target))
+    exact = Fraction(repr(float(target)))
     needed = {total: ceil(exact * int(total)) for total in set(runs["total"].tolist()) if total == total}
     threshold = np.array([needed.get(t, np.nan) for t in runs["total"].tolist()], dtype=np.float64)
     with np.errstate(invalid="ignore"):
@@ -110,7 +115,26 @@ def successes(runs: Frame, target: float) -> NDArray[np.bool_]:
     return np.where(np.isnan(threshold) | np.isnan(runs["correct"]), by_accuracy, by_count).astype(bool)
 
 
+# --- numeric stacks ------------------------------------------------------------------------------------------
+
+STACK = ("device", "cuda", "cudnn", "torch")
+
+
+def stacks(frame: Frame) -> list[tuple[str, ...]]:
+    """The numeric stack of each run: the device (the processor where there is none) and the libraries on it."""
+    rows = zip(*(frame[name].tolist() for name in (*STACK, "cpu")), strict=True)
+    return [(*row[:4], row[4] if row[0] in ("cpu", "") else "") for row in rows]
+
+
+def may_agree(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+    """Whether two stacks agree in everything that is known of both."""
+    return all(x == y or not x or not y for x, y in zip(a, b, strict=True))
+
+
 # --- time ---------------------------------------------------------------------------------------------------
+
+
+SHARED = "times of the shared lane"
 
 
 def timed(sample: Sample) -> tuple[Frame, dict[str, int]]:
@@ -118,7 +142,7 @@ def timed(sample: Sample) -> tuple[Frame, dict[str, int]]:
     runs, excluded = sample.runs, Counter[str]()
     shared = runs["lane"] == "shared"
     unknown = ~(runs["time_s"] > 0)
-    excluded["times of the shared lane"] += int(shared.sum())
+    excluded[SHARED] += int(shared.sum())
     excluded["without a time"] += int((~shared & unknown).sum())
     return runs.where(~shared & ~unknown), {k: v for k, v in excluded.items() if v}
 

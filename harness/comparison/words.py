@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from harness.comparison.judge import Judged
+from harness.comparison.checks import ENOUGH_RUNS
+from harness.comparison.judge import UNDECIDED, Judged
 from harness.comparison.pair import Pair, Promise
 from harness.model.estimate import Decision, Estimate
 
@@ -131,6 +132,12 @@ def _told(pair: Pair, name: str, d: Decision) -> str:
             if passed
             else f"{s:.3f}× the control's speed (at most {d.bound:.3f}×)"
         )
+    if name == "time equivalence":
+        s = math.exp(pair.log_speedup.contrast.value)
+        return (
+            f"time {'within' if passed else 'outside'} {100 * (promise.max_slowdown or 0):g} % "
+            f"(speed-up {s:.3f}×, bound {d.bound:.3f}×)"
+        )
     if name.startswith("time"):
         slow = f"{100 * (promise.max_slowdown or 0):g} %"
         s = math.exp(pair.log_speedup.contrast.value)
@@ -179,33 +186,36 @@ def _refusal(needed: Mapping[str, Decision]) -> str:
 
 def _blocking(pair: Pair, judged: Judged) -> str:
     codes = {finding.code for finding in judged.findings}
-    more = (
-        f"about {judged.more_runs} more runs would decide it"
-        if judged.more_runs
-        else "no number of runs would decide it"
-    )
     if "screening-sample" in codes:
         return f"passes as a screening result only; confirm on about {judged.more_runs} fresh seeds"
     if "best-of-k" in codes:
-        return f"passes alone, not as one of {pair.candidates} candidates; confirm on fresh seeds"
+        return (
+            f"passes alone, not as one of {pair.candidates} candidates; confirm on about {judged.more_runs} fresh seeds"
+        )
     undecided = {name: d for name, d in judged.needed.items() if d.decision == "inconclusive"}
     if not undecided:
-        return f"fewer than 10 runs an arm claim nothing; {judged.more_runs} more runs at least"
-    named = ", ".join(_open_question(pair, name) for name in undecided)
+        return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least"
+    named = ", ".join(_open_question(pair, name) + _why(d) for name, d in undecided.items())
     if judged.more_runs is None:
-        return f"{named}; {more} if the truth is near the estimate"
-    return f"{named}; {more}"
+        return f"{named}; if the truth is near the estimate, more runs will not prove it"
+    return f"{named}; about {judged.more_runs} more runs would decide it"
+
+
+def _why(d: Decision) -> str:
+    return "" if d.reason in ("", UNDECIDED) else f" ({d.reason})"
 
 
 def _open_question(pair: Pair, name: str) -> str:
     promise = pair.promise
     if name == "bar":
-        return f"whether accuracy reaches {_target(promise)} is open ({100 * pair.candidate_mean.value:.3f} %)"
+        shown = f" ({100 * pair.candidate_mean.value:.3f} %)" if pair.candidate.n else ""
+        return f"whether accuracy reaches {_target(promise)} is open{shown}"
     if name == "time":
         return "whether it is faster is open"
     if name.startswith("time"):
         return f"whether time stays within {100 * (promise.max_slowdown or 0):g} % is open"
+    shown = f" ({_difference(pair)})" if pair.candidate.n and pair.control.n else ""
     if name == "superiority":
-        return f"whether accuracy is higher is open ({_difference(pair)})"
+        return f"whether accuracy is higher is open{shown}"
     relation = "within ±" if name == "equivalence" else "not worse by "
-    return f"whether accuracy is {relation}{number(promise.margin_pp or 0, 2)} pp is open ({_difference(pair)})"
+    return f"whether accuracy is {relation}{number(promise.margin_pp or 0, 2)} pp is open{shown}"
