@@ -84,10 +84,13 @@ def row_fields(description: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _hardware(gpu: Gpu | None) -> dict[str, Any]:
+    """The device as it is configured; on a CPU its governor and turbo are the configured clock."""
+    facts = cpu_facts()
+    clock = {"governor": facts["governor"], "turbo": facts["turbo"]} if gpu is None else {}
     return {
         "gpu": None if gpu is None else {key: getattr(gpu, key) for key in _CONFIGURED},
         "gpu_count": 0 if gpu is None else 1,
-        "cpu": {"name": cpu_name(), "logical_cores": os.cpu_count()},
+        "cpu": {"name": cpu_name(), "logical_cores": os.cpu_count()} | clock,
     }
 
 
