@@ -1,0 +1,52 @@
+"""What a command may import: start-up is paid at every call of a gate."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "ray", "matplotlib", "pandas", "scipy.stats", "scipy.optimize", "rich", "git", "pynvml")
+PROBE = """
+import sys
+from harness.cli import run_cli
+code = run_cli({arguments!r})
+loaded = sorted(m for m in {names!r} if m in sys.modules)
+print("LOADED", code, *loaded, file=sys.stderr)
+"""
+
+
+def loaded(arguments: list[str], names: tuple[str, ...], cwd: object = None) -> list[str]:
+    """Exit code and those of `names` that a command imports, in a fresh interpreter."""
+    code = PROBE.format(arguments=arguments, names=names)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cwd)
+    return done.stderr.strip().splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["compare", "--help"]])
+def test_help_imports_neither_numpy_nor_anything_heavy(arguments: list[str]) -> None:
+    assert loaded(arguments, ("numpy", "scipy", *HEAVY)) == ["0"]
+
+
+def test_importing_the_package_imports_nothing() -> None:
+    code = "import sys, harness; print([m for m in ('numpy', 'click', 'scipy', 'harness.app') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_compare_imports_numpy_and_scipy_special_only(tmp_path: object) -> None:
+    rows = ["arm,seed,correct,total,time_s,invocation,block"]
+    for seed in range(60):
+        for shift, arm in enumerate(("a", "b")):
+            rows.append(f"{arm},{seed},{9400 + seed % 7 - shift},10000,{4 + 0.01 * (seed % 5)},i{seed % 5},{seed}")
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    (folder / "runs.csv").write_text("\n".join(rows) + "\n")
+    assert loaded(["import", "runs.csv", "--as", "x"], ("torch",), cwd=folder) == ["0"]
+    names = ("numpy", "scipy.special", *HEAVY)
+    assert loaded(["compare", "x:a", "x:b", "--target", "0.94", "--margin-pp", "0.1"], names, cwd=folder) == [
+        "0",
+        "numpy",
+        "scipy.special",
+    ]
