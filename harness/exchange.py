@@ -84,14 +84,15 @@ def _renamed(table: Table, renames: Mapping[str, str], path: Path) -> Table:
 
 def _check_columns(table: Table, path: Path) -> None:
     have = set(table.columns)
-    missing = ["seed"] if "seed" not in have else []
+    missing = ["'seed'"] if "seed" not in have else []
     if "accuracy" not in have and not {"correct", "total"} <= have:
-        missing.append("accuracy' (or 'correct' and 'total")
+        missing.append("'accuracy' (or 'correct' and 'total')")
     if missing:
-        near = [nearest(m, have) for m in missing[:1]]
+        first = missing[0].split("'")[1]
         raise UsageError(
-            f"{path}: the column {' and '.join(repr(m) for m in missing)} is missing; it has {', '.join(table.columns)}. "
-            f"Name it with --map, for example --map {missing[0].split(chr(39))[0]}=THEIR_NAME. {near[0]}"
+            f"{path}: {'the column' if len(missing) == 1 else 'the columns'} {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing; it has {', '.join(table.columns)}. "
+            f"Name it with --map, for example --map {first}=THEIR_NAME. {nearest(first, have)}"
         )
     if table.rows == 0:
         raise UsageError(f"{path}: has a header and no rows; there is nothing to import.")

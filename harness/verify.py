@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import StoreError
+from harness.errors import StoreError, TrainerError
 from harness.logger import checked_record
 from harness.model.run import COLUMNS, RunRecord
 from harness.store.read import Store, Table
@@ -34,7 +34,7 @@ class Rerun:
 
 def problems_of(store: Store, table: Table) -> list[str]:
     """Everything that is wrong with the rows and the files beside them, a sentence each."""
-    return [*_header(table), *_rows(store, table), *_files(store, table)]
+    return [*_header(table), *_rows(store, table), *_repeats(store, table), *_files(store, table)]
 
 
 def _header(table: Table) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _rows(store: Store, table: Table) -> Iterator[str]:
             checked_record(
                 RunRecord(**(values | {"warmup": bool(values["warmup"]), "status": values["status"] or "completed"}))
             )
-        except ValueError:
+        except (ValueError, OverflowError):
             bad = name
             yield f"{where}: column {bad!r} holds {cells.get(bad, '')!r}; allowed is {allowed_text(bad)}"
             continue
@@ -84,6 +84,24 @@ def _one_row(
     stated = configs.get(values["arm"], "")
     if stated and values["config_hash"] and values["config_hash"] != stated:
         yield f"{where}: configuration {values['config_hash']} of arm {values['arm']!r} is not the one in experiment.json ({stated})"
+
+
+def _repeats(store: Store, table: Table) -> Iterator[str]:
+    """Runs that count twice: two completed rows of one arm, stage and replicate, as no campaign makes them."""
+    if store.experiment.get("imported"):
+        return
+    seen: dict[tuple[str, ...], int] = {}
+    for line, cells in enumerate(table.records(), 2):
+        key = tuple(cells.get(name, "") for name in ("arm", "stage", "replicate"))
+        counts = cells.get("status") == "completed" and cells.get("warmup", "").lower() != "true"
+        if not counts or not key[2]:
+            continue
+        if key in seen:
+            yield (
+                f"{table.path} line {line}: replicate {key[2]} of arm {key[0]!r} (stage {key[1]}) "
+                f"stands already in line {seen[key]}"
+            )
+        seen.setdefault(key, line)
 
 
 def _files(store: Store, table: Table) -> Iterator[str]:
@@ -116,7 +134,10 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
         )
     stored = _result_text(row["correct"], row["total"], row["accuracy"])
     seed = int(row["seed"])
-    info = trainer_info(arm["trainer"])
+    try:
+        info = trainer_info(arm["trainer"])
+    except TrainerError as problem:
+        return Rerun(row["run_id"], seed, stored, "", False, str(problem))
     code = info.code_hash(arm["config"])
     if code and row["code_hash"] and code != row["code_hash"]:
         reason = f"the trainer's code has changed since ({row['code_hash']} → {code})"
