@@ -1,0 +1,194 @@
+"""A campaign that is killed, interrupted, repeated or topped up has every run once, and every row whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from helpers import (
+    SLOW,
+    alive,
+    children_of,
+    counted,
+    kill_session,
+    ledger_of,
+    rows_of,
+    says,
+    start_cli,
+    wait_until,
+    write,
+)
+
+SEEDS = 12
+ARMS = 'trainer = "slow.py"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n'
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """Two arms of some ten milliseconds a run, which share a process."""
+    write(tmp_path, "slow.py", SLOW)
+    write(tmp_path, "slow.toml", ARMS)
+    return tmp_path
+
+
+def runs_bytes(folder, store="slow"):
+    path = folder / "results" / store / "runs.csv"
+    return path.read_bytes() if path.exists() else b""
+
+
+def is_complete(rows, seeds, arms=("a", "b")):
+    """Exactly one completed run of every arm and replicate, in the seeds of that replicate."""
+    for arm in arms:
+        assert sorted(int(row["replicate"]) for row in counted(rows, arm)) == list(range(seeds))
+    for replicate in range(seeds):
+        assert len({row["seed"] for row in counted(rows) if row["replicate"] == str(replicate)}) == 1
+    assert len({row["run_id"] for row in rows}) == len(rows)
+
+
+def kill_everything(cli, folder, kills, seed):
+    """`kill -9` of a campaign or of its worker, at random moments, until it is complete."""
+    choose = random.Random(seed)
+    command = ("run", "slow.toml", "--seeds", SEEDS, "--set", "invocations=3")
+    survivors = []
+    for number in range(kills):
+        process = start_cli(*command, cwd=folder)
+        if number % 3:  # somewhere in the runs; the others hit the start
+            before = len(runs_bytes(folder))
+            wait_until(lambda at=before, p=process: len(runs_bytes(folder)) > at or p.poll() is not None)
+        time.sleep(choose.uniform(0.0, 0.5 if number % 3 == 0 else 0.08))
+        workers = children_of(process.pid)
+        if number % 2:
+            for pid in workers:
+                os.killpg(pid, signal.SIGKILL)
+        kill_session(process)
+        survivors += workers
+        data = runs_bytes(folder)
+        assert data == b"" or data.endswith(b"\n"), "a row is torn"
+    assert wait_until(lambda: not any(alive(pid) for pid in survivors), 10), "a worker outlived its parent"
+    says(cli(*command), 0)
+    rows = rows_of(folder, "slow")
+    is_complete(rows, SEEDS)
+    return survivors, rows
+
+
+def test_kill_9_at_random_moments(cli, slow):
+    survivors, rows = kill_everything(cli, slow, kills=6, seed=1)
+    assert survivors, "no kill met a worker: this test tests nothing"
+    assert len({row["invocation"] for row in rows}) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_twenty_times(cli, slow, seed):
+    kill_everything(cli, slow, kills=20, seed=100 + seed)
+
+
+def test_killed_workers_cost_their_runs_alone(cli, slow):
+    """The campaign goes on: the lost attempt is a row, and the run is made again."""
+    process = start_cli("run", "slow.toml", "--seeds", 8, "--set", "pause=0.1", "--set", "invocations=2", cwd=slow)
+    killed = 0
+    for rows in (4, 9):
+        assert wait_until(lambda n=rows: runs_bytes(slow).count(b"\n") > n)
+        for pid in children_of(process.pid):
+            os.killpg(pid, signal.SIGKILL)
+            killed += 1
+    assert process.wait(timeout=60) == 0, (slow / "output.txt").read_text()
+    rows = rows_of(slow, "slow")
+    is_complete(rows, 8)
+    lost = [row for row in rows if row["status"] == "crashed"]
+    assert 1 <= len(lost) <= killed and all("killed by signal 9" in row["error"] for row in lost)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c(cli, slow, workers):
+    command = ("run", "slow.toml", "--seeds", 10, "--set", "pause=0.05", "--set", "invocations=2", "--workers", workers)
+    process = start_cli(*command, cwd=slow)
+    assert wait_until(lambda: runs_bytes(slow).count(b"\n") > 5)
+    children = children_of(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    output = (slow / "output.txt").read_text()
+    assert "interrupted" in output and "the same command goes on" in output and "Traceback" not in output
+    assert children and not any(alive(pid) for pid in children)
+    kept = counted(rows_of(slow, "slow"))
+    assert 0 < len(kept) < 20
+    assert ledger_of(slow, "slow")[-1]["event"] == "interrupted"
+    says(cli(*command), 0)
+    rows = rows_of(slow, "slow")
+    is_complete(rows, 10)
+    assert counted(rows)[: len(kept)] == kept
+    assert {row["lane"] for row in rows} == {"exclusive" if workers == 1 else "shared"}
+
+
+def test_nothing_to_do_then_topped_up(cli, slow):
+    says(cli("run", "slow.toml", "--seeds", 3), 0)
+    first = runs_bytes(slow)
+    again = cli("run", "slow.toml", "--seeds", 3)
+    says(again, 0)
+    assert again.stdout.startswith("Nothing to do: 3 seeds of every arm are in results/slow.")
+    assert again.stderr == "" and runs_bytes(slow) == first
+    fewer = cli("run", "slow.toml", "--seeds", 2)
+    assert "Nothing to do" in fewer.stdout and runs_bytes(slow) == first
+    says(cli("run", "slow.toml", "--seeds", 5), 0)
+    assert runs_bytes(slow).startswith(first), "the first blocks stay"
+    is_complete(rows_of(slow, "slow"), 5)
+
+
+def test_one_arm_first_and_the_other_later(cli, slow):
+    """An arm that is asked for later runs the blocks of the control, with their seeds."""
+    says(cli("run", "slow.toml", "--seeds", 3, "--arm", "a", "--set", "invocations=1"), 0)
+    assert {row["arm"] for row in rows_of(slow, "slow")} == {"a"}
+    says(cli("run", "slow.toml", "--seeds", 3, "--set", "invocations=1"), 0)
+    is_complete(rows_of(slow, "slow"), 3)
+
+
+def test_two_campaigns_on_one_store(cli, slow):
+    process = start_cli("run", "slow.toml", "--seeds", 40, "--set", "pause=0.05", cwd=slow)
+    assert wait_until(lambda: runs_bytes(slow).count(b"\n") > 1)
+    try:
+        second = cli("run", "slow.toml", "--seeds", 40, "--set", "pause=0.05")
+        says(second, 4, "another campaign is writing to this store", f"process {process.pid}", "Wait until it ends")
+        rows_of(slow, "slow")
+    finally:
+        kill_session(process)
+
+
+def test_what_another_campaign_finished_meanwhile_is_not_done_again(cli, slow):
+    """The plan is made again once the store is ours: here the second experiment of one command ends elsewhere."""
+    write(slow, "first.toml", ARMS)
+    process = start_cli("run", "first.toml", "slow.toml", "--seeds", 3, "--set", "pause=0.3", cwd=slow)
+    assert wait_until(lambda: runs_bytes(slow, "first").count(b"\n") > 1)
+    says(cli("run", "slow.toml", "--seeds", 3, "--set", "pause=0.3", "--set", "invocations=1", "--workers", 3), 0)
+    assert process.wait(timeout=60) == 0, (slow / "output.txt").read_text()
+    is_complete(rows_of(slow, "slow"), 3)
+    is_complete(rows_of(slow, "first"), 3)
+
+
+@pytest.mark.parametrize("left", [b"", b"run_id,experi"], ids=["no bytes", "half a header"])
+def test_a_campaign_killed_before_its_first_row(cli, slow, left):
+    path = write(slow, "results/slow/runs.csv", "")
+    path.write_bytes(left)
+    says(cli("run", "slow.toml", "--seeds", 1), 0)
+    is_complete(rows_of(slow, "slow"), 1)
+
+
+def test_a_torn_last_line_is_cut_off_and_kept(cli, slow):
+    says(cli("run", "slow.toml", "--seeds", 1), 0)
+    whole = runs_bytes(slow)
+    fragment = b'abc.1,slow,a,confirm,"half a r\xc3'
+    (slow / "results/slow/runs.csv").write_bytes(whole + fragment)
+    done = cli("run", "slow.toml", "--seeds", 2)
+    says(done, 0, "repaired", "results/slow/runs.csv", f"unfinished last line ({len(fragment)} bytes", "ledger.jsonl")
+    assert runs_bytes(slow).startswith(whole)
+    is_complete(rows_of(slow, "slow"), 2)
+    (repair,) = [entry for entry in ledger_of(slow, "slow") if entry["event"] == "repair"]
+    assert repair["file"] == "runs.csv" and str(repair["fragment"]).startswith('abc.1,slow,a,confirm,"half a r')
+
+
+def test_a_header_of_another_program_is_refused(cli, slow):
+    path = write(slow, "results/slow/runs.csv", "epoch,loss,val_acc\n1,0.5,0.9\n")
+    says(cli("run", "slow.toml", "--seeds", 1), 4, "its header lacks run_id", "harness import")
+    assert path.read_text() == "epoch,loss,val_acc\n1,0.5,0.9\n"
