@@ -37,3 +37,48 @@ def _arms(arms: list[dict[str, Any]]) -> list[str]:
         what = ", ".join(differs) if differs else ("the reference" if arm is arms[0] else "the same configuration")
         lines.append(f"  {arm['name']:<{width}}  {arm['role']:<9}  {arm['completed']:>5} done   {what}")
     return lines
+
+
+def plan_text(document: Mapping[str, Any]) -> str:
+    """What `harness plan` prints, from its JSON document."""
+    head = f"one-sided alpha {document['alpha']:g}, power {document['power']:g}"
+    if document["sd_pp"] is not None:
+        head += f", standard deviation {document['sd_pp']:.3g} pp"
+    lines = [head]
+    if "seeds" in document:
+        lines += _seed_lines(document)
+    if "given_seeds" in document:
+        lines.append(
+            f"{document['given_seeds']} seeds show {document['detectable_pp']:.3f} pp between arms and "
+            f"{document['detectable_against_bar_pp']:.3f} pp above a fixed bar"
+        )
+    if "floor_pp" in document:
+        lines.append(f"below {document['floor_pp']:.4f} pp no number of candidate runs will do with this control")
+    if "boundaries" in document:
+        lines += _look_lines(document)
+    if document.get("hours") is not None:
+        price = "" if document["price"] is None else f", price {document['price']:.2f}"
+        lines.append(f"about {_duration(document['hours'])} of runs{price}")
+    return "\n".join(lines)
+
+
+def _seed_lines(document: Mapping[str, Any]) -> list[str]:
+    bar = document["seeds_against_bar"]
+    if document["seeds"] is None:
+        return [f"{document['difference_pp']:g} pp: {document['reason']}"]
+    return [
+        f"{document['difference_pp']:g} pp: {document['seeds']} seeds ({document['design']})",
+        f"{document['difference_pp']:g} pp above a fixed bar: {bar} seeds",
+    ]
+
+
+def _look_lines(document: Mapping[str, Any]) -> list[str]:
+    lines = ["look  pass at z  give up at z"]
+    for number, (high, low) in enumerate(zip(document["boundaries"], document["futility"], strict=True), 1):
+        lines.append(f"{number:>4}  {high:9.4f}  {low:12.4f}")
+    share = document["expected_share"]
+    lines.append(
+        f"at most {document['inflation']:.3f} of the fixed design's runs; expected {share['no_effect']:.2f} without an effect, "
+        f"{share['full_effect']:.2f} with the planned one"
+    )
+    return lines

@@ -1,0 +1,81 @@
+"""Sizes of a design before a run is spent: seeds for a difference, a difference for seeds, looks and their bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.stats import power as sizes
+from harness.stats import sequential
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be shown: accuracy differences and standard deviation in percentage points, one-sided `alpha`."""
+
+    sd_pp: float | None = None
+    difference_pp: float | None = None
+    seeds: int | None = None
+    power: float = 0.9
+    alpha: float = 0.05
+    control_runs: int | None = None
+    looks: int | None = None
+
+
+def design_for(wish: Wish) -> dict[str, Any]:
+    """The answer as JSON: only what was asked for, and null with a reason where there is no answer."""
+    out: dict[str, Any] = {"schema": 1, "alpha": wish.alpha, "power": wish.power, "sd_pp": wish.sd_pp}
+    if wish.difference_pp is not None and wish.sd_pp is not None:
+        out |= _seeds(wish, wish.difference_pp, wish.sd_pp)
+    if wish.seeds is not None and wish.sd_pp is not None:
+        out |= _detectable(wish, wish.seeds, wish.sd_pp)
+    if wish.control_runs is not None and wish.sd_pp is not None:
+        out["floor_pp"] = sizes.detectable_difference(
+            sd=wish.sd_pp, n=sizes.MOST_RUNS, alpha=wish.alpha, power=wish.power, control_runs=wish.control_runs
+        )
+    if wish.looks is not None:
+        out |= _looks(wish, wish.looks)
+    return out
+
+
+def _seeds(wish: Wish, difference: float, sd: float) -> dict[str, Any]:
+    """Runs per candidate: against the control's frozen runs, or of each arm where both are made anew."""
+    if wish.control_runs is None:
+        seeds = sizes.seeds_balanced(difference=difference, sd=sd, alpha=wish.alpha, power=wish.power)
+    else:
+        seeds = sizes.seeds_vs_control(
+            difference=difference, sd=sd, alpha=wish.alpha, power=wish.power, control_runs=wish.control_runs
+        )
+    reason = sizes.why_unreachable(
+        difference=difference, sd=sd, alpha=wish.alpha, power=wish.power, control_runs=wish.control_runs
+    )
+    out: dict[str, Any] = {
+        "difference_pp": difference,
+        "control_runs": wish.control_runs,
+        "design": "balanced, per arm" if wish.control_runs is None else "against frozen control runs",
+        "seeds": seeds,
+        "seeds_against_bar": sizes.seeds_one_sample(difference=difference, sd=sd, alpha=wish.alpha, power=wish.power),
+    }
+    return out | ({"reason": reason} if reason else {})
+
+
+def _detectable(wish: Wish, seeds: int, sd: float) -> dict[str, Any]:
+    control = seeds if wish.control_runs is None else wish.control_runs
+    reach = sizes.detectable_difference(sd=sd, n=seeds, alpha=wish.alpha, power=wish.power, control_runs=control)
+    bar = sizes.detectable_difference(sd=sd, n=seeds, alpha=wish.alpha, power=wish.power)
+    return {"given_seeds": seeds, "detectable_pp": reach, "detectable_against_bar_pp": bar}
+
+
+def _looks(wish: Wish, looks: int) -> dict[str, Any]:
+    """One-sided z bounds at equally spaced looks: Lan-DeMets O'Brien-Fleming, futility HSD(-2), non-binding."""
+    plan = sequential.plan(
+        sequential.equal_looks(looks), alpha=wish.alpha, power=wish.power, futility=sequential.hwang_shih_decani(-2)
+    )
+    out: dict[str, Any] = {
+        "looks": looks,
+        "boundaries": list(plan.efficacy),
+        "futility": list(plan.futility or ()),
+        "inflation": plan.inflation,
+        "expected_share": {"no_effect": plan.expected_size(0.0), "full_effect": plan.expected_size(1.0)},
+    }
+    return out
