@@ -27,6 +27,7 @@ from harness.model.hashing import digest, digest_files
 from harness.trainer import Trainer
 
 GROUP = "harness.trainers"
+ACCELERATED = frozenset(("torch", "jax", "tensorflow", "cupy"))
 REQUIRED = ...
 """The default of a key that has none: a singleton that survives pickling."""
 
@@ -71,6 +72,11 @@ class TrainerInfo:
     declares_compute: bool = True
     config_class: type[Any] | None = None
     kind: str = ""
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether it may use a GPU: one that names its libraries and none of these runs on the CPU, also beside a GPU."""
+        return not self.libraries or bool(ACCELERATED.intersection(self.libraries))
 
     def code_hash(self, config: Mapping[str, Any]) -> str | None:
         """Hash of the trainer's own source files, or of the files that a command names; None where there are none."""

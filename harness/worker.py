@@ -20,9 +20,6 @@ from typing import IO, Any
 
 from harness.processes import die_with_parent
 
-ACCELERATED = frozenset(("torch", "jax", "tensorflow", "cupy"))
-"""A trainer that names none of these libraries runs on the CPU, also beside a GPU."""
-
 
 def main() -> None:
     die_with_parent()
@@ -85,7 +82,7 @@ class Session:
         self.configs: dict[str, Any] = {}
         self.flat: dict[str, dict[str, Any]] = setup["arms"]
         libraries = self.info.libraries or DEFAULT_LIBRARIES
-        gpus = visible_gpus(os.environ) if ACCELERATED.intersection(libraries) else ()
+        gpus = visible_gpus(os.environ) if self.info.accelerated else ()
         gpu = gpus[0] if gpus else None
         self.environment = describe_environment(libraries, dict(self.info.environ), gpu)
         self.fingerprint = fingerprint(self.environment)

@@ -31,7 +31,8 @@ class LocalExecutor:
         for invocation in campaign.plan.invocations:
             todo.put(invocation)
         workers = max(1, min(campaign.workers, len(campaign.plan.invocations)))
-        gpus = visible_gpus(os.environ)
+        accelerated = any(info.accelerated for info in campaign.infos.values())
+        gpus = visible_gpus(os.environ) if accelerated else ()
         lane = "shared" if workers > max(1, len(gpus)) else "exclusive"
         devices = [gpus[i % len(gpus)].uuid if gpus else None for i in range(workers)]
         if workers == 1:
