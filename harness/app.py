@@ -740,3 +740,27 @@ def _price(document: Mapping[str, Any], seconds: float | None, price_per_hour: f
     arms = 2 if document.get("control_runs") is None else 1
     hours = arms * seeds * seconds / 3600
     return {"hours": hours, "price": None if price_per_hour is None else hours * price_per_hour}
+
+
+# --- A/A ----------------------------------------------------------------------------------------------------
+
+
+def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed: int) -> dict[str, Any]:
+    """False-alarm rates of the harness's own judgement on stored runs."""
+    from dataclasses import replace
+
+    from harness.comparison.aa import false_alarms
+    from harness.comparison.pair import Pair
+    from harness.selection import Shelf, resolve
+
+    question = resolve(Shelf(results), names, alone=True)
+    promise = promise_of(replace(asked, claim="faster"), question.promises, "faster")
+    candidate = question.candidates[0] if question.candidates else question.control.without_runs()
+    alarms = false_alarms(Pair(question.control, candidate, promise), repeats=repeats, seed=seed)
+    return {
+        "schema": 1,
+        "name": " ".join(names),
+        "alpha": promise.alpha,
+        "seed": seed,
+        "alarms": [alarm.as_dict() for alarm in alarms],
+    }

@@ -94,13 +94,13 @@ class Question:
     promises: Mapping[str, Any]
 
 
-def resolve(shelf: Shelf, names: Sequence[str], stage: str | None = None) -> Question:
+def resolve(shelf: Shelf, names: Sequence[str], stage: str | None = None, *, alone: bool = False) -> Question:
     """The samples behind `CONTROL CANDIDATE...`, or behind one store that holds both.
 
     For accuracy the control has its own runs and those that ran interleaved with the candidates under the same
-    configuration; blocks find each other by invocation, whichever store they lie in.
+    configuration; blocks find each other by invocation, whichever store they lie in. `alone` accepts a single arm.
     """
-    control, candidates = _split(shelf, names)
+    control, candidates = _split(shelf, names, alone=alone)
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
     return Question(
         control=make_sample(control.label, frames, stage=None),
@@ -109,12 +109,12 @@ def resolve(shelf: Shelf, names: Sequence[str], stage: str | None = None) -> Que
     )
 
 
-def _split(shelf: Shelf, names: Sequence[str]) -> tuple[Chosen, list[Chosen]]:
+def _split(shelf: Shelf, names: Sequence[str], *, alone: bool = False) -> tuple[Chosen, list[Chosen]]:
     first = shelf.find(names[0])
     if len(names) == 1:
         control = _control_among(first, names[0])
         others = [c for c in first if c is not control]
-        if not others:
+        if not others and not alone:
             raise UsageError(
                 f"{names[0]!r} holds the single arm {control.arm!r}: there is nothing to compare it with. "
                 f"Name a candidate: `harness compare {names[0]} CANDIDATE`."

@@ -12,13 +12,13 @@ from scipy import special
 from harness.comparison import findings as f
 from harness.comparison.frame import Frame
 from harness.comparison.pair import Pair, succeeded
-from harness.comparison.samples import SHARED, Sample, may_agree, stacks, timed
+from harness.comparison.samples import SHARED, Sample, may_agree, needed_count, stacks, timed
 from harness.model.estimate import Finding
 from harness.stats.contrast import Contrast
 from harness.stats.moments import moments, skewness
 from harness.stats.outliers import outliers
 from harness.stats.power import detectable_difference
-from harness.stats.proportions import binomial_p
+from harness.stats.proportions import consistency_p, expected_rate
 from harness.stats.series import drift, effective_n, lag1
 
 Check = Callable[[Pair], Iterator[Finding]]
@@ -342,11 +342,15 @@ def _success_count(side: Sample, target: float) -> Finding | None:
     m = moments(side.accuracy)
     if m.n < 20 or not m.sd:
         return None
-    totals = side.runs["total"]
-    grid = 0.0 if np.isnan(totals).any() else 1 / float(totals.max())
-    expected = float(special.ndtr((m.mean - (target - grid / 2)) / m.sd))
-    k = succeeded(side, target)
-    if binomial_p(k, m.n, min(1 - 1e-12, max(1e-12, expected))) >= 0.001:
+    totals = set(side.runs["total"].tolist())
+    reached, grid = target, 0.0
+    if len(totals) == 1 and not math.isnan(total := totals.pop()):
+        reached, grid = (
+            needed_count(target, int(total)) / total,
+            1 / total,
+        )  # a target between two counts is the upper one
+    k, expected = succeeded(side, target), expected_rate(mean=m.mean, sd=m.sd, target=reached, grid=grid)
+    if consistency_p(k, m.n, mean=m.mean, sd=m.sd, target=reached, grid=grid) >= 0.001:
         return None
     return f.inconsistent_success_count(side.name, k, m.n, expected * m.n)
 

@@ -42,6 +42,11 @@ class Sample:
     def n(self) -> int:
         return self.runs.rows
 
+    def without_runs(self) -> Sample:
+        """The same arm as if nothing had been run."""
+        nothing = np.zeros(self.rows.rows, dtype=bool), np.zeros(self.runs.rows, dtype=bool)
+        return Sample(self.name, self.rows.where(nothing[0]), self.runs.where(nothing[1]))
+
     @property
     def screening(self) -> bool:
         """Whether runs that chose what to confirm are among those that count."""
@@ -104,10 +109,14 @@ def _latest_stage(frames: list[Frame]) -> str | None:
     return found[-1] if found else None
 
 
+def needed_count(target: float, total: int) -> int:
+    """The fewest right answers of `total` that reach the target as it is written: 0.94 of 10,000 is 9,400."""
+    return ceil(Fraction(repr(float(target))) * total)
+
+
 def successes(runs: Frame, target: float) -> NDArray[np.bool_]:
     """Which runs reach the target, in exact arithmetic where the counts are known (float32 0.94 is below 0.94)."""
-    exact = Fraction(repr(float(target)))
-    needed = {total: ceil(exact * int(total)) for total in set(runs["total"].tolist()) if total == total}
+    needed = {total: needed_count(target, int(total)) for total in set(runs["total"].tolist()) if total == total}
     threshold = np.array([needed.get(t, np.nan) for t in runs["total"].tolist()], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         by_count = runs["correct"] >= threshold

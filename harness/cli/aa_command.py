@@ -1,0 +1,35 @@
+"""`harness aa`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import ExperimentName, answer, common
+
+
+@click.command("aa")
+@click.argument("names", metavar="EXPERIMENT", nargs=-1, required=True, type=ExperimentName())
+@click.option(
+    "--repeats", type=click.IntRange(100, 100_000), default=2000, show_default=True, help="Splits and label swaps."
+)
+@click.option(
+    "--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: the experiment's]"
+)
+@click.option("--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Margin of the whole verdict.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the splits.")
+@common
+def command(
+    names: tuple[str, ...], repeats: int, alpha: float | None, margin_pp: float | None, seed: int, results: Path,
+    experiments: Path | None, quiet: bool, as_json: bool, json_file: Path | None,
+) -> None:  # fmt: skip
+    """A/A: how often this judgement raises a false alarm on these stored runs.
+
+    Accuracy by disjoint random halves of the control's runs; time by swapping the arms' labels in whole invocations.
+    """
+    from harness import app
+    from harness.report.aa_text import aa_text
+
+    document = app.aa(names, results, app.Asked(alpha=alpha, margin_pp=margin_pp), repeats=repeats, seed=seed)
+    answer(lambda: document, lambda: aa_text(document), as_json=as_json, json_file=json_file)

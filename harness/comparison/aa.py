@@ -1,0 +1,144 @@
+"""A/A: how often this harness's own judgement calls equal things different, on the user's stored runs.
+
+Accuracy: the runs of one arm are split at random, without replacement, into two disjoint samples, which differ by chance alone.
+Time: the arm labels of whole invocations are swapped at random, which is what would have been seen if the arms did the same work
+(2^S patterns; below six invocations they are too few to say anything). Splitting single runs for time would be a permutation
+test, which an analysis that forgets the process start passes too.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from harness.comparison.pair import Pair
+from harness.model.estimate import Estimate
+from harness.stats.proportions import clopper_pearson
+
+FloatArray = NDArray[np.float64]
+LEAST_INVOCATIONS = 6
+LEAST_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """False alarms of one endpoint: `count` of `repeats`, with the exact 95 % interval; `reason` where nothing can be said."""
+
+    name: str
+    repeats: int
+    count: int
+    rate: Estimate
+    sizes: tuple[int, int] = (0, 0)
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"name": self.name, "repeats": self.repeats, "false_alarms": self.count}
+        out |= {"rate": self.rate.value, "ci95": [self.rate.low, self.rate.high], "sizes": list(self.sizes)}
+        return out | ({"reason": self.reason} if self.reason else {})
+
+
+def _alarm(name: str, hits: NDArray[np.bool_], sizes: tuple[int, int]) -> Alarm:
+    count, repeats = int(hits.sum()), int(hits.size)
+    return Alarm(name, repeats, count, clopper_pearson(count, repeats), sizes)
+
+
+def _cannot(name: str, reason: str) -> Alarm:
+    return Alarm(name, 0, 0, Estimate(None, method="clopper-pearson", reason=reason), reason=reason)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Differences of random disjoint halves in percentage points with their Welch errors, all (repeats,)."""
+
+    difference: FloatArray
+    se: FloatArray
+    df: FloatArray
+    size: int
+
+    def above(self, null: float, alpha: float) -> NDArray[np.bool_]:
+        """Where the difference is called greater than `null`."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out: NDArray[np.bool_] = special.stdtr(self.df, -(self.difference - null) / self.se) < alpha
+        return out
+
+
+def split_accuracy(accuracy: FloatArray, *, repeats: int, rng: np.random.Generator) -> Splits | None:
+    """`accuracy` (n,) split at random into two disjoint halves, `repeats` times; None below 20 runs or without spread."""
+    n = accuracy.size
+    if n < LEAST_RUNS or np.ptp(accuracy) == 0:
+        return None
+    half = n // 2
+    halves = np.empty((2, repeats, half))
+    for i in range(repeats):
+        order = rng.permutation(n)
+        halves[0, i], halves[1, i] = accuracy[order[:half]], accuracy[order[half : 2 * half]]
+    means, variances = 100 * halves.mean(axis=2), 100**2 * halves.var(axis=2, ddof=1) / half
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = variances.sum(axis=0) ** 2 / ((variances**2).sum(axis=0) / (half - 1))
+    return Splits(means[0] - means[1], np.sqrt(variances.sum(axis=0)), df, half)
+
+
+def swap_labels(
+    log_speedup: FloatArray, clusters: NDArray[Any], *, alpha: float, repeats: int, rng: np.random.Generator
+) -> NDArray[np.bool_] | None:
+    """Whether the clustered test calls the candidate faster, over swaps of whole clusters: all 2^S, or `repeats` at random."""
+    names = list(dict.fromkeys(clusters.tolist()))
+    s = len(names)
+    if s < LEAST_INVOCATIONS:
+        return None
+    sizes = np.array([(clusters == name).sum() for name in names], dtype=np.float64)
+    totals = np.array([log_speedup[clusters == name].sum() for name in names])
+    if 2**s <= repeats:
+        signs = np.array(list(itertools.product((1.0, -1.0), repeat=s)))
+    else:
+        signs = rng.choice((1.0, -1.0), size=(repeats, s))
+    flipped = signs * totals
+    n = sizes.sum()
+    mean = flipped.sum(axis=1) / n
+    residual = flipped - mean[:, None] * sizes
+    se = np.sqrt(s / (s - 1) * (residual**2).sum(axis=1)) / n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out: NDArray[np.bool_] = special.stdtr(s - 1, -mean / se) < alpha
+    return out
+
+
+def false_alarms(pair: Pair, *, repeats: int, seed: int) -> list[Alarm]:
+    """How often, where nothing differs, accuracy is called higher, time shorter, and the claim `faster` passes."""
+    rng = np.random.default_rng(seed)
+    alpha = pair.promise.alpha
+    splits = split_accuracy(pair.control.accuracy, repeats=repeats, rng=rng)
+    times, why = _swaps(pair, repeats, rng)
+    if splits is None:
+        accuracy = _cannot("accuracy", f"fewer than {LEAST_RUNS} runs of {pair.control.name}, or all equal")
+    else:
+        accuracy = _alarm("accuracy", splits.above(0.0, alpha), (splits.size, splits.size))
+    if times is None:
+        return [accuracy, _cannot("time", why), _cannot("verdict faster", why)]
+    time = _alarm("time", times, (pair.blocks.n, pair.log_speedup.clusters))
+    return [accuracy, time, _verdict(pair, splits, times)]
+
+
+def _swaps(pair: Pair, repeats: int, rng: np.random.Generator) -> tuple[NDArray[np.bool_] | None, str]:
+    if pair.design != "interleaved":
+        return None, "no two arms share blocks: run an experiment with a control"
+    times = swap_labels(
+        pair.blocks.log_speedup, pair.blocks.clusters, alpha=pair.promise.alpha, repeats=repeats, rng=rng
+    )
+    s = pair.log_speedup.clusters
+    return times, f"too few invocations: {s}; at least {LEAST_INVOCATIONS} are needed to say anything"
+
+
+def _verdict(pair: Pair, splits: Splits | None, times: NDArray[np.bool_]) -> Alarm:
+    """The claim `faster`: accuracy not worse by the margin (where one is stated) and time shorter, in one repeat."""
+    if splits is None or pair.promise.margin_pp is None:
+        return _cannot(
+            "verdict faster", "no margin was stated: add --margin-pp M" if splits is not None else "too few runs"
+        )
+    accuracy = splits.above(-pair.promise.margin_pp, pair.promise.alpha)
+    n = min(accuracy.size, times.size)
+    return _alarm("verdict faster", accuracy[:n] & times[:n], (splits.size, pair.log_speedup.clusters))
