@@ -85,12 +85,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_run_refuses(case, cli, tmp_path):
+def test_run_refuses(case, cli_inside, tmp_path):
     arguments, words = CASES[case]
     for name, text in FILES.items():
         write(tmp_path, name, text)
     before = sorted(p.name for p in tmp_path.iterdir())
-    done = cli("run", *arguments)
+    done = cli_inside("run", *arguments)
     says(done, 4 if case == "results is a file" else 2, *words)
     assert done.stdout == ""
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "__pycache__") == before, "something was written"
@@ -109,8 +109,18 @@ def test_run_refuses(case, cli, tmp_path):
         (["list", "--experiments", "nowhere"], ["no folder 'nowhere'", "--experiments"]),
     ],
 )
-def test_usage(arguments, words, cli):
-    says(cli(*arguments), 2, *words)
+def test_usage(arguments, words, cli_inside):
+    says(cli_inside(*arguments), 2, *words)
+
+
+def test_a_mistake_ends_the_real_program_as_well(cli, tmp_path):
+    for name, text in FILES.items():
+        write(tmp_path, name, text)
+    for case in ("unknown experiment", "out of range", "plugin exits at import"):
+        arguments, words = CASES[case]
+        done = cli("run", *arguments)
+        says(done, 2, *words)
+        assert done.stdout == ""
 
 
 STORES = {
@@ -126,23 +136,24 @@ STORES = {
 
 
 @pytest.mark.parametrize("case", STORES)
-def test_compare_with_a_store_that_is(case, cli, tmp_path):
+def test_compare_with_a_store_that_is(case, cli_inside, tmp_path):
     content, words = STORES[case]
     if content is not None:
         path = write(tmp_path, "results/here/runs.csv", "")
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    says(cli("compare", "here"), 4, *words)
+    says(cli_inside("compare", "here"), 4, *words)
 
 
-def test_compare_names_the_nearest_store(cli, tmp_path):
+def test_compare_names_the_nearest_store(cli_inside, tmp_path):
     write(tmp_path, "results/baseline/runs.csv", "run_id,arm,seed,accuracy\nr1,a,1,0.9\n")
-    says(cli("compare", "basline"), 4, "no store 'basline'", "Did you mean 'baseline'?")
+    says(cli_inside("compare", "basline"), 4, "no store 'basline'", "Did you mean 'baseline'?")
 
 
-def test_a_damaged_description_is_named(cli, tmp_path):
+def test_a_damaged_description_is_named(cli, cli_inside, tmp_path):
     write(tmp_path, "results/here/runs.csv", "run_id,arm,seed,accuracy\nr1,a,1,0.9\n")
     write(tmp_path, "results/here/experiment.json", '{"name": ')
-    says(cli("compare", "here"), 4, "experiment.json", "JSON")
+    for compare in (cli, cli_inside):
+        says(compare("compare", "here"), 4, "experiment.json", "JSON")
 
 
 def test_run_names_the_damaged_cell_of_its_store(cli, tmp_path):

@@ -106,24 +106,24 @@ def test_an_error_text_of_any_shape_is_one_readable_line(soft):
         ("hangs", "timeout", "no answer within"),
     ],
 )
-def test_a_fault_that_takes_the_process(how, status, words, cli, tmp_path):
+def test_a_fault_that_takes_the_process(how, status, words, cli_inside, tmp_path):
     write(tmp_path, "faulty.py", FAULTY)
     write(tmp_path, "hard.toml", toml("fine", how))
-    done = cli("run", "hard.toml", "--seeds", 1, "--retries", 0, "--set", "timeout_s=0.15")
+    done = cli_inside("run", "hard.toml", "--seeds", 1, "--retries", 0, "--set", "timeout_s=0.15")
     says(done, 5, f"{how}: 1 of 1 missing", f"{how} was given up", words)
     rows = rows_of(tmp_path, "hard")
     assert [(row["status"], words in row["error"]) for row in failed(rows, how)] == [(status, True)] * 3
     assert len(counted(rows, "fine")) == 1
 
 
-def test_an_arm_that_only_fails_when_it_counts_is_given_up(cli, tmp_path):
+def test_an_arm_that_only_fails_when_it_counts_is_given_up(cli_inside, tmp_path):
     """A warm-up that succeeds is no success."""
     write(tmp_path, "second.py", "def train(seed):\n    LEFT.pop()\n    return 0.9\n\n\nLEFT = [1]\n")
-    done = cli("run", "second.py", "--seeds", 9)
+    done = cli_inside("run", "second.py", "--seeds", 9)
     says(done, 5, "second: 9 of 9 missing", "second was given up: IndexError: pop from empty list (second.py line 2).")
     source = "def train(seed):\n    LEFT.pop() if LEFT else os._exit(3)\n    return 0.9\n\n\nLEFT = [1]\n"
     write(tmp_path, "leaves.py", "import os\n\n\n" + source)
-    done = cli("run", "leaves.py", "--seeds", 9)
+    done = cli_inside("run", "leaves.py", "--seeds", 9)
     says(done, 5, "leaves: 9 of 9 missing", "leaves was given up: the process ended without an answer (exit status 3).")
     for store in ("second", "leaves"):
         rows = rows_of(tmp_path, store)
@@ -192,7 +192,7 @@ def test_a_command_that_fails(commands, name):
     assert COMMANDS[name][1] in done.stderr
 
 
-def test_a_run_that_crashes_once_is_tried_again(cli, tmp_path):
+def test_a_run_that_crashes_once_is_tried_again(cli_inside, tmp_path):
     """Both rows are kept, and what its partner in the block did is not done twice."""
     source = """\
     import os
@@ -209,7 +209,7 @@ def test_a_run_that_crashes_once_is_tried_again(cli, tmp_path):
     write(tmp_path, "once.py", "\n".join(line[4:] for line in source.splitlines()) + "\n")
     arms = '[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n[arms.config]\ncrash = true\n'
     write(tmp_path, "once.toml", 'trainer = "once.py"\n' + arms)
-    says(cli("run", "once.toml", "--seeds", 12, "--set", "invocations=1"), 0)
+    says(cli_inside("run", "once.toml", "--seeds", 12, "--set", "invocations=1"), 0)
     rows = rows_of(tmp_path, "once")
     for arm in "ab":
         assert sorted(int(row["replicate"]) for row in counted(rows, arm)) == list(range(12))

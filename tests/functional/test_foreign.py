@@ -82,27 +82,27 @@ def test_what_a_row_knows(two):
     assert len({row["config_hash"] for row in rows}) == 1
 
 
-def test_what_a_function_may_return(cli, tmp_path):
+def test_what_a_function_may_return(cli_inside, tmp_path):
     write(tmp_path, "returns.py", RETURNS)
-    says(cli("run", "returns.py:accuracy", "returns.py:pair", "--seeds", 1), 0)
+    says(cli_inside("run", "returns.py:accuracy", "returns.py:pair", "--seeds", 1), 0)
     rows = counted(rows_of(tmp_path, "returns-accuracy-vs-returns-pair"))
     found = {row["arm"]: (row["correct"], row["total"], row["accuracy"]) for row in rows}
     assert found == {"returns-accuracy": ("", "", "0.9"), "returns-pair": ("90", "100", "0.9")}
 
-    says(cli("run", "returns.py:mapping", "--seeds", 1), 0)
+    says(cli_inside("run", "returns.py:mapping", "--seeds", 1), 0)
     (row,) = counted(rows_of(tmp_path, "returns"))
     assert [row[k] for k in ("correct", "total", "loss", "steps", "epochs")] == ["900", "1000", "0.5", "12", "1.5"]
     metrics = (tmp_path / "results/returns/metrics.csv").read_text().splitlines()
     assert metrics == ["run_id,metric,unit,step,value", f"{row['run_id']},grad_norm,,,2.5"]
 
 
-def test_keys_of_a_function_are_its_parameters(cli, tmp_path):
+def test_keys_of_a_function_are_its_parameters(cli_inside, tmp_path):
     write(tmp_path, "train.py", "def train(seed, lr=0.1, steps=10):\n    return lr * steps / 10\n")
-    says(cli("run", "train.py", "--seeds", 1, "--set", "lr=0.25", "--set", "steps=20"), 0)
+    says(cli_inside("run", "train.py", "--seeds", 1, "--set", "lr=0.25", "--set", "steps=20"), 0)
     (row,) = counted(rows_of(tmp_path, "train"))
     assert row["accuracy"] == "0.5"
-    says(cli("run", "train.py", "--seeds", 1, "--set", "lr=0.5"), 2, "another configuration", "--as NAME")
-    says(cli("run", "train.py", "--seeds", 1, "--set", "rate=0.5"), 2, "no key 'rate'", "Allowed: lr, steps")
+    says(cli_inside("run", "train.py", "--seeds", 1, "--set", "lr=0.5"), 2, "another configuration", "--as NAME")
+    says(cli_inside("run", "train.py", "--seeds", 1, "--set", "rate=0.5"), 2, "no key 'rate'", "Allowed: lr, steps")
 
 
 def test_changed_code_needs_a_store_of_its_own(cli, tmp_path):
@@ -116,7 +116,7 @@ def test_changed_code_needs_a_store_of_its_own(cli, tmp_path):
     assert len(counted(rows_of(tmp_path, "second"))) == 1
 
 
-def test_a_script_without_a_function_runs_as_a_command(cli, tmp_path):
+def test_a_script_without_a_function_runs_as_a_command(cli_inside, tmp_path):
     source = (
         "import argparse, json\n"
         "parser = argparse.ArgumentParser()\n"
@@ -128,7 +128,7 @@ def test_a_script_without_a_function_runs_as_a_command(cli, tmp_path):
         "print()\n"
     )
     write(tmp_path, "script.py", source)
-    says(cli("run", "script.py", "--seeds", 2, "--set", "lr=0.25", "--set", "invocations=1"), 0)
+    says(cli_inside("run", "script.py", "--seeds", 2, "--set", "lr=0.25", "--set", "invocations=1"), 0)
     rows = counted(rows_of(tmp_path, "script"))
     assert len(rows) == 2
     for row in rows:
@@ -137,7 +137,7 @@ def test_a_script_without_a_function_runs_as_a_command(cli, tmp_path):
         assert float(row["time_s"]) > 0.005
 
 
-def test_a_command_in_a_toml(cli, tmp_path):
+def test_a_command_in_a_toml(cli_inside, tmp_path):
     write(
         tmp_path,
         "shell.toml",
@@ -145,7 +145,7 @@ def test_a_command_in_a_toml(cli, tmp_path):
         """argv = ["sh", "-c", 'echo $HARNESS_SEED "{unknown}" >> seen; echo "{\\"accuracy\\": {lr}, \\"loss\\": {seed}}"']\n"""
         '[[arms]]\nname = "low"\n[[arms]]\nname = "high"\n[arms.config]\nlr = 0.75\n',
     )
-    says(cli("run", "shell.toml", "--seeds", 2), 0)
+    says(cli_inside("run", "shell.toml", "--seeds", 2), 0)
     rows = counted(rows_of(tmp_path, "shell"))
     assert sorted((row["arm"], row["accuracy"]) for row in rows) == [("high", "0.75")] * 2 + [("low", "0.1")] * 2
     assert all(float(row["loss"]) == int(row["seed"]) for row in rows)

@@ -29,9 +29,9 @@ def test_a_foreign_file(cli, tmp_path):
     says(cli("verify", "theirs", "--no-rerun"), 0)
 
 
-def test_other_names_and_spare_columns(cli, tmp_path):
+def test_other_names_and_spare_columns(cli_inside, tmp_path):
     write(tmp_path, "runs.csv", "trial,acc,gpu,invocation\r\n3,0.9,A100,x1\r\n4,0.8,A100,x1\r\n")
-    done = cli("import", "runs.csv", "--as", "theirs", "--map", "seed=trial", "--map", "accuracy=acc")
+    done = cli_inside("import", "runs.csv", "--as", "theirs", "--map", "seed=trial", "--map", "accuracy=acc")
     says(done, 0)
     assert "Imported 2 rows into results/theirs: theirs 2." in done.stdout
     assert "Left aside, since a store has no such columns: gpu." in done.stdout
@@ -71,45 +71,45 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(case, cli, tmp_path):
+def test_refused(case, cli_inside, tmp_path):
     text, flags, words = REFUSED[case]
     write(tmp_path, "runs.csv", text)
-    done = cli("import", "runs.csv", "--as", "theirs", *flags)
+    done = cli_inside("import", "runs.csv", "--as", "theirs", *flags)
     says(done, 4 if case in ("another width", "no bytes") else 2, *words)
     assert not (tmp_path / "results/theirs").exists(), "half an import was left"
 
 
-def test_names_that_are_taken_or_missing(cli, tmp_path):
+def test_names_that_are_taken_or_missing(cli_inside, tmp_path):
     write(tmp_path, "runs.csv", GOOD)
-    says(cli("import", "runs.csv", "--as", "theirs"), 0)
+    says(cli_inside("import", "runs.csv", "--as", "theirs"), 0)
     before = (tmp_path / "results/theirs/runs.csv").read_bytes()
-    says(cli("import", "runs.csv", "--as", "theirs"), 2, "exists already", "--as NAME")
+    says(cli_inside("import", "runs.csv", "--as", "theirs"), 2, "exists already", "--as NAME")
     assert (tmp_path / "results/theirs/runs.csv").read_bytes() == before
-    says(cli("import", "run.csv", "--as", "new"), 2, "no file 'run.csv'", "Did you mean 'runs.csv'?")
-    says(cli("import", "runs.csv", "--as", "../new"), 2, "'../new' cannot be a store")
-    says(cli("import", "runs.csv"), 2, "--as")
+    says(cli_inside("import", "run.csv", "--as", "new"), 2, "no file 'run.csv'", "Did you mean 'runs.csv'?")
+    says(cli_inside("import", "runs.csv", "--as", "../new"), 2, "'../new' cannot be a store")
+    says(cli_inside("import", "runs.csv"), 2, "--as")
 
 
 @pytest.fixture
-def store(cli, tmp_path):
+def store(cli_inside, tmp_path):
     write(tmp_path, "train.py", TRAIN)
-    says(cli("run", "train.py", "--seeds", 3, "--set", "invocations=1"), 0)
+    says(cli_inside("run", "train.py", "--seeds", 3, "--set", "invocations=1"), 0)
     return rows_of(tmp_path, "train")
 
 
-def test_export_and_back(cli, store, tmp_path):
-    says(cli("export", "train", "-o", "all.csv"), 0)
+def test_export_and_back(cli_inside, store, tmp_path):
+    says(cli_inside("export", "train", "-o", "all.csv"), 0)
     assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "results/train/runs.csv").read_bytes()
-    printed = cli("export", "train")
+    printed = cli_inside("export", "train")
     assert printed.stdout == (tmp_path / "all.csv").read_text()
-    says(cli("export", "train", "--completed", "-o", "runs.csv"), 0)
-    says(cli("import", "runs.csv", "--as", "back"), 0)
+    says(cli_inside("export", "train", "--completed", "-o", "runs.csv"), 0)
+    says(cli_inside("import", "runs.csv", "--as", "back"), 0)
     same = ("arm", "seed", "correct", "total", "accuracy", "time_s", "block", "config_hash", "run_id")
     back = rows_of(tmp_path, "back")
     assert len(back) == 3
     assert [[r[k] for k in same] for r in back] == [[r[k] for k in same] for r in counted(store)]
 
-    done = cli("export", "train", "-o", "runs.jsonl")
+    done = cli_inside("export", "train", "-o", "runs.jsonl")
     assert "Wrote 4 rows to runs.jsonl." in done.stdout
     lines = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
     assert len(lines) == len(store) == 4
@@ -119,15 +119,15 @@ def test_export_and_back(cli, store, tmp_path):
         assert line["accuracy"] == float(row["accuracy"]) and line["loss"] is None and line["arm"] == "train"
 
 
-def test_several_stores_stand_under_one_another(cli, store, tmp_path):
+def test_several_stores_stand_under_one_another(cli_inside, store, tmp_path):
     write(tmp_path, "theirs.csv", GOOD)
-    says(cli("import", "theirs.csv", "--as", "theirs"), 0)
-    done = cli("export", "train", "theirs", "--completed")
+    says(cli_inside("import", "theirs.csv", "--as", "theirs"), 0)
+    done = cli_inside("export", "train", "theirs", "--completed")
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert [row["experiment"] for row in rows] == ["train"] * 3 + ["theirs"] * 3
 
 
-def test_export_refuses(cli, store):
-    says(cli("export", "train", "-o", "runs.xls"), 2, "runs.xls", ".csv, .jsonl or .parquet")
-    says(cli("export", "train", "-o", "nowhere/runs.csv"), 4, "nowhere/runs.csv", "cannot be written")
-    says(cli("export", "trian"), 4, "no store 'trian'", "Did you mean 'train'?")
+def test_export_refuses(cli_inside, store):
+    says(cli_inside("export", "train", "-o", "runs.xls"), 2, "runs.xls", ".csv, .jsonl or .parquet")
+    says(cli_inside("export", "train", "-o", "nowhere/runs.csv"), 4, "nowhere/runs.csv", "cannot be written")
+    says(cli_inside("export", "trian"), 4, "no store 'trian'", "Did you mean 'train'?")

@@ -13,14 +13,14 @@ def results(rows):
     return {(row["arm"], row["seed"]): (row["correct"], row["accuracy"]) for row in counted(rows)}
 
 
-def test_a_seed_gives_its_result_alone_together_and_in_another_order(cli, tmp_path):
+def test_a_seed_gives_its_result_alone_together_and_in_another_order(cli_inside, tmp_path):
     write(tmp_path, "ranged.py", RANGED)
     write(tmp_path, "arms.toml", ARMS)
-    says(cli("run", "arms.toml", "--seeds", 6), 0)
+    says(cli_inside("run", "arms.toml", "--seeds", 6), 0)
     together = results(rows_of(tmp_path, "arms"))
-    says(cli("run", "arms.toml", "--seeds", 6, "--arm", "a", "--results", "alone", "--set", "invocations=3"), 0)
+    says(cli_inside("run", "arms.toml", "--seeds", 6, "--arm", "a", "--results", "alone", "--set", "invocations=3"), 0)
     alone = results(rows_of(tmp_path, "arms", "alone"))
-    says(cli("run", "arms.toml", "--seeds", 6, "--results", "other", "--workers", 2), 0)
+    says(cli_inside("run", "arms.toml", "--seeds", 6, "--results", "other", "--workers", 2), 0)
     assert len(together) == 12 and results(rows_of(tmp_path, "arms", "other")) == together
     assert alone == {key: value for key, value in together.items() if key[0] == "a"}
     assert len(set(together.values())) > 6, "the results tell the seeds apart"
@@ -30,10 +30,10 @@ def seeds_of(rows):
     return {row["seed"] for row in rows}
 
 
-def test_seeds_are_disjoint_between_stages_experiments_and_warm_ups(cli, tmp_path):
+def test_seeds_are_disjoint_between_stages_experiments_and_warm_ups(cli_inside, tmp_path):
     write(tmp_path, "train.py", TRAIN)
     for arguments in (["--stage", "screen"], ["--stage", "confirm"], ["--as", "second"]):
-        says(cli("run", "train.py", "--seeds", 3, "--set", "invocations=1", *arguments), 0)
+        says(cli_inside("run", "train.py", "--seeds", 3, "--set", "invocations=1", *arguments), 0)
     rows, second = rows_of(tmp_path, "train"), rows_of(tmp_path, "second")
     stages = [seeds_of(r for r in counted(rows) if r["stage"] == stage) for stage in ("screen", "confirm")]
     groups = [
@@ -46,12 +46,12 @@ def test_seeds_are_disjoint_between_stages_experiments_and_warm_ups(cli, tmp_pat
     assert max(map(int, set().union(*groups))) < 2**31
 
 
-def test_the_root_seed_decides_the_plan(cli, tmp_path):
+def test_the_root_seed_decides_the_plan(cli_inside, tmp_path):
     write(tmp_path, "ranged.py", RANGED)
     write(tmp_path, "arms.toml", ARMS)
 
     def order(*arguments):
-        says(cli("run", "arms.toml", "--seeds", 8, "--set", "invocations=1", *arguments), 0)
+        says(cli_inside("run", "arms.toml", "--seeds", 8, "--set", "invocations=1", *arguments), 0)
         rows = counted(rows_of(tmp_path, "arms", arguments[-1]))
         return [(row["arm"], row["seed"]) for row in rows]
 
@@ -62,10 +62,10 @@ def test_the_root_seed_decides_the_plan(cli, tmp_path):
     assert [arm for arm, _ in first] != [arm for arm, _ in other]
 
 
-def test_a_dry_run_shows_the_plan_and_runs_nothing(cli, tmp_path):
+def test_a_dry_run_shows_the_plan_and_runs_nothing(cli_inside, tmp_path):
     write(tmp_path, "ranged.py", RANGED)
     write(tmp_path, "arms.toml", ARMS + '[[arms]]\nname = "twin"\n')
-    done = cli("run", "arms.toml", "--seeds", 7, "--dry-run", "--json")
+    done = cli_inside("run", "arms.toml", "--seeds", 7, "--dry-run", "--json")
     says(done, 0)
     plan = json.loads(done.stdout)
     assert [(a["name"], a["role"], a["config"]["epochs"]) for a in plan["arms"]] == [
@@ -73,7 +73,7 @@ def test_a_dry_run_shows_the_plan_and_runs_nothing(cli, tmp_path):
     ]  # fmt: skip
     assert (plan["blocks"], plan["invocations"], plan["runs"], plan["warmups"]) == (7, 2, 21, 6)
     assert plan["hours"] is None and not (tmp_path / "results").exists()
-    text = cli("run", "arms.toml", "--dry-run")
+    text = cli_inside("run", "arms.toml", "--dry-run")
     assert "twin has the control's configuration: a built-in A/A" in " ".join(text.stdout.split())
     assert not (tmp_path / "results").exists()
 

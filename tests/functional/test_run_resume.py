@@ -123,25 +123,25 @@ def test_ctrl_c(cli, slow, workers):
     assert {row["lane"] for row in rows} == {"exclusive" if workers == 1 else "shared"}
 
 
-def test_nothing_to_do_then_topped_up(cli, slow):
-    says(cli("run", "slow.toml", "--seeds", 3), 0)
+def test_nothing_to_do_then_topped_up(cli_inside, slow):
+    says(cli_inside("run", "slow.toml", "--seeds", 3), 0)
     first = runs_bytes(slow)
-    again = cli("run", "slow.toml", "--seeds", 3)
+    again = cli_inside("run", "slow.toml", "--seeds", 3)
     says(again, 0)
     assert again.stdout.startswith("Nothing to do: 3 seeds of every arm are in results/slow.")
     assert again.stderr == "" and runs_bytes(slow) == first
-    fewer = cli("run", "slow.toml", "--seeds", 2)
+    fewer = cli_inside("run", "slow.toml", "--seeds", 2)
     assert "Nothing to do" in fewer.stdout and runs_bytes(slow) == first
-    says(cli("run", "slow.toml", "--seeds", 5), 0)
+    says(cli_inside("run", "slow.toml", "--seeds", 5), 0)
     assert runs_bytes(slow).startswith(first), "the first blocks stay"
     is_complete(rows_of(slow, "slow"), 5)
 
 
-def test_one_arm_first_and_the_other_later(cli, slow):
+def test_one_arm_first_and_the_other_later(cli_inside, slow):
     """An arm that is asked for later runs the blocks of the control, with their seeds."""
-    says(cli("run", "slow.toml", "--seeds", 3, "--arm", "a", "--set", "invocations=1"), 0)
+    says(cli_inside("run", "slow.toml", "--seeds", 3, "--arm", "a", "--set", "invocations=1"), 0)
     assert {row["arm"] for row in rows_of(slow, "slow")} == {"a"}
-    says(cli("run", "slow.toml", "--seeds", 3, "--set", "invocations=1"), 0)
+    says(cli_inside("run", "slow.toml", "--seeds", 3, "--set", "invocations=1"), 0)
     is_complete(rows_of(slow, "slow"), 3)
 
 
@@ -168,19 +168,19 @@ def test_what_another_campaign_finished_meanwhile_is_not_done_again(cli, slow):
 
 
 @pytest.mark.parametrize("left", [b"", b"run_id,experi"], ids=["no bytes", "half a header"])
-def test_a_campaign_killed_before_its_first_row(cli, slow, left):
+def test_a_campaign_killed_before_its_first_row(cli_inside, slow, left):
     path = write(slow, "results/slow/runs.csv", "")
     path.write_bytes(left)
-    says(cli("run", "slow.toml", "--seeds", 1), 0)
+    says(cli_inside("run", "slow.toml", "--seeds", 1), 0)
     is_complete(rows_of(slow, "slow"), 1)
 
 
-def test_a_torn_last_line_is_cut_off_and_kept(cli, slow):
-    says(cli("run", "slow.toml", "--seeds", 1), 0)
+def test_a_torn_last_line_is_cut_off_and_kept(cli_inside, slow):
+    says(cli_inside("run", "slow.toml", "--seeds", 1), 0)
     whole = runs_bytes(slow)
     fragment = b'abc.1,slow,a,confirm,"half a r\xc3'
     (slow / "results/slow/runs.csv").write_bytes(whole + fragment)
-    done = cli("run", "slow.toml", "--seeds", 2)
+    done = cli_inside("run", "slow.toml", "--seeds", 2)
     says(done, 0, "repaired", "results/slow/runs.csv", f"unfinished last line ({len(fragment)} bytes", "ledger.jsonl")
     assert runs_bytes(slow).startswith(whole)
     is_complete(rows_of(slow, "slow"), 2)
@@ -188,7 +188,7 @@ def test_a_torn_last_line_is_cut_off_and_kept(cli, slow):
     assert repair["file"] == "runs.csv" and str(repair["fragment"]).startswith('abc.1,slow,a,confirm,"half a r')
 
 
-def test_a_header_of_another_program_is_refused(cli, slow):
+def test_a_header_of_another_program_is_refused(cli_inside, slow):
     path = write(slow, "results/slow/runs.csv", "epoch,loss,val_acc\n1,0.5,0.9\n")
-    says(cli("run", "slow.toml", "--seeds", 1), 4, "its header lacks run_id", "harness import")
+    says(cli_inside("run", "slow.toml", "--seeds", 1), 4, "its header lacks run_id", "harness import")
     assert path.read_text() == "epoch,loss,val_acc\n1,0.5,0.9\n"

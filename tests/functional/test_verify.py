@@ -74,10 +74,10 @@ def twin(rows):
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_damage_is_named(case, cli, store):
+def test_damage_is_named(case, cli_inside, store):
     line, column, value, words = DAMAGE[case]
     change(store, line, column, value)
-    done = cli("verify", "arms", "--no-rerun")
+    done = cli_inside("verify", "arms", "--no-rerun")
     says(done, 4)
     problems = done.stdout.splitlines()
     assert "1 problems" in problems[0] or "1 problem" in problems[0]
@@ -85,11 +85,11 @@ def test_damage_is_named(case, cli, store):
         assert word in problems[1], done.stdout
 
 
-def test_files_beside_the_rows(cli, store):
+def test_files_beside_the_rows(cli_inside, store):
     (environment,) = (store / "environments").glob("*.json")
     environment.unlink()
     write(store, "patches/0000.patch", "not the content")
-    done = cli("verify", "arms", "--json")
+    done = cli_inside("verify", "arms", "--json")
     says(done, 4)
     problems = json.loads(done.stdout)["problems"]
     assert len(problems) == 2
@@ -121,18 +121,18 @@ def test_what_cannot_be_run_again_is_said(cli, store, tmp_path):
     assert "was not made again" in done.stdout and "ranged.py" in done.stdout
 
 
-def test_a_torn_line_is_a_problem(cli, store):
+def test_a_torn_line_is_a_problem(cli_inside, store):
     with (store / "runs.csv").open("a") as file:
         file.write("abc.9,arms,a")
-    done = cli("verify", "arms", "--no-rerun")
+    done = cli_inside("verify", "arms", "--no-rerun")
     says(done, 4)
     assert "the last line is unfinished (12 bytes)" in done.stdout
 
 
-def test_missing_stores(cli, tmp_path):
-    says(cli("verify", "arms"), 4, "no store 'arms'", "holds no runs")
+def test_missing_stores(cli_inside, tmp_path):
+    says(cli_inside("verify", "arms"), 4, "no store 'arms'", "holds no runs")
     write(tmp_path, "results/arms/runs.csv", "run_id,arm\n")
-    says(cli("verify", "arms"), 4, "holds no run yet")
+    says(cli_inside("verify", "arms"), 4, "holds no run yet")
 
 
 def test_a_trainer_that_its_seed_does_not_decide(cli, tmp_path):
