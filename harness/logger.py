@@ -17,12 +17,11 @@ import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import StoreError, UsageError, nearest
-from harness.model.run import COLUMNS, RunRecord
+from harness.model.run import COLUMNS, RunRecord, utc_now
 from harness.store.append import LineFile
 from harness.store.read import checked_store_name, read_table
 from harness.store.schema import METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
@@ -32,11 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.summary import Summary
-
-
-def utc_now() -> str:
-    """The time of day in UTC, ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class ExperimentLogger:

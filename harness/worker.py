@@ -110,7 +110,7 @@ class Session:
 
     def run(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Train once, evaluate for every arm of the request; the answers come in the order of its arms."""
-        from harness.logger import utc_now
+        from harness.model.run import utc_now
         from harness.trainer import Clock
 
         arms: list[str] = request["arms"]
@@ -123,7 +123,7 @@ class Session:
         return {"status": "completed", "results": results}
 
     def _evaluate(self, arm: str, trained: Any, training_s: float | None) -> dict[str, Any]:
-        from harness.logger import utc_now
+        from harness.model.run import utc_now
         from harness.trainer import Clock
 
         clock = Clock()

@@ -14,8 +14,8 @@ from typing import Any
 from harness.design.plan import Block, Invocation, block_order
 from harness.executors.base import GIVE_UP_AFTER, PREPARE_TIMEOUT_S, WARMUP_FACTOR, Campaign, Finished, Result
 from harness.executors.process import Worker, WorkerDied, WorkerTimeout
-from harness.logger import new_invocation, utc_now
-from harness.model.run import RunRecord
+from harness.logger import new_invocation
+from harness.model.run import RunRecord, utc_now
 from harness.provenance import visible_gpus
 from harness.trainer import Metric
 

@@ -10,8 +10,7 @@ from helpers import rows_of
 
 from harness import ExperimentLogger, load
 from harness.errors import StoreError, UsageError
-from harness.logger import utc_now
-from harness.model.run import COLUMNS, RunRecord
+from harness.model.run import COLUMNS, RunRecord, utc_now
 from harness.store.append import LineFile
 from harness.trainer import Metric
 
