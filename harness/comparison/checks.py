@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy import special
@@ -12,14 +13,14 @@ from scipy import special
 from harness.comparison import findings as f
 from harness.comparison.frame import Frame
 from harness.comparison.pair import Pair, succeeded
-from harness.comparison.samples import SHARED, Sample, may_agree, needed_count, stacks, timed
+from harness.comparison.samples import SHARED, FloatArray, Sample, may_agree, needed_count, stacks, timed
 from harness.model.estimate import Finding
 from harness.stats.contrast import Contrast
 from harness.stats.moments import moments, skewness
 from harness.stats.outliers import outliers
 from harness.stats.power import detectable_difference
 from harness.stats.proportions import consistency_p, expected_rate
-from harness.stats.series import drift, effective_n, lag1
+from harness.stats.series import correlation_time, drift, effective_n, lag1
 
 Check = Callable[[Pair], Iterator[Finding]]
 FINE_MARGIN_PP = 0.05
@@ -176,14 +177,24 @@ def check_time_series(pair: Pair) -> Iterator[Finding]:
     if frame.rows < 20:
         return
     times = frame["time_s"][frame.in_time()]
-    slope = drift(times)
-    change = 100 * slope.value * (len(times) - 1) / float(times.mean())
-    p = slope.p_two_sided()
-    if p is not None and p < 0.01 and abs(change) > 0.3:
+    change = _drift(times)
+    if change is not None:
         yield f.drift(change)
     r1 = lag1(times)
     if r1 is not None and r1 > max(0.2, 2.6 / math.sqrt(len(times))):
         yield f.autocorrelated(pair.control.name, r1, effective_n(times), len(times))
+
+
+def _drift(times: FloatArray) -> float | None:
+    """The change over the campaign in per cent, where it is more than .3 % and more than dependent runs show by chance."""
+    slope, steps = drift(times), np.arange(len(times))
+    change = 100 * slope.value * (len(times) - 1) / float(times.mean())
+    if not slope.usable or slope.se is None or abs(change) <= 0.3:
+        return None
+    tau = correlation_time(times - slope.value * steps)
+    honest = replace(slope, se=slope.se * math.sqrt(tau), df=max(1.0, len(times) / tau - 2))
+    p = honest.p_two_sided()
+    return change if p is not None and p < 0.01 else None
 
 
 def check_first_runs(pair: Pair) -> Iterator[Finding]:

@@ -103,7 +103,7 @@ def headline(pair: Pair, judged: Judged) -> str:
     """The verdict in one sentence, with the bounds and p-values that it rests on."""
     match judged.verdict:
         case "pass":
-            return f"{PASSED[pair.promise.claim]}: {_evidence(pair, judged.needed)}{_caveat(pair, judged)}"
+            return f"{PASSED[pair.promise.claim]}: {_evidence(pair, dict(reversed(judged.needed.items())))}{_caveat(pair, judged)}"
         case "fail":
             failed = {name: d for name, d in judged.needed.items() if d.decision == "fail"}
             return f"{FAILED[next(iter(failed))]}: {_evidence(pair, failed)}"
@@ -114,7 +114,7 @@ def headline(pair: Pair, judged: Judged) -> str:
 
 
 def _evidence(pair: Pair, decisions: Mapping[str, Decision]) -> str:
-    return ", ".join(_told(pair, name, d) for name, d in reversed(list(decisions.items())))
+    return ", ".join(_told(pair, name, d) for name, d in decisions.items())
 
 
 def _told(pair: Pair, name: str, d: Decision) -> str:

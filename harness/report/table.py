@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.comparison.compare import ArmSummary, CandidateResult, Comparison
 from harness.comparison.words import number, percent_interval, pp_interval, ratio_interval, seconds_interval
@@ -43,7 +44,7 @@ def _rows(c: Comparison) -> list[list[str]]:
     header = ["", "n", "accuracy", "vs control", "", "time", "speed-up"]
     header += ["shrunk", "simultaneous 95 %"] if several else []
     header += ["at target"]
-    base = c.control
+    base = replace(c.control, time_s=c.comparisons[0].control.time_s)  # times of other days stand beside no candidate's
     rows = [
         header,
         [base.name, str(base.n), percent_interval(base.accuracy), "", "", seconds_interval(base.time_s), ""],
