@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -241,20 +241,29 @@ def check_skew(pair: Pair) -> Iterator[Finding]:
 
 
 def check_spread(pair: Pair) -> Iterator[Finding]:
-    """Standard deviations that differ by more than a factor of 2, and surely (F test at .001)."""
-    series = [("accuracy", pair.control.accuracy, pair.candidate.accuracy)]
-    frames = (
-        (pair.blocks.control, pair.blocks.candidate) if pair.blocks.n else (pair.control_timed, pair.candidate_timed)
-    )
-    series.append(("time", frames[0]["time_s"], frames[1]["time_s"]))
-    for what, a, b in series:
-        ma, mb = moments(a), moments(b)
-        if min(ma.n, mb.n) < ENOUGH_RUNS or not ma.variance or not mb.variance:
-            continue
-        top, bottom = (ma, mb) if ma.variance > mb.variance else (mb, ma)
-        ratio = top.variance / bottom.variance  # type: ignore[operator]
-        if ratio > 4 and special.fdtrc(top.n - 1, bottom.n - 1, ratio) < 0.001:
-            yield f.spread_differs(what, math.sqrt(ratio))
+    """Standard deviations that differ by more than a factor of 2, and surely: F test at .001, times by effective runs."""
+    accuracies = pair.control.accuracy, pair.candidate.accuracy
+    frames = (pair.control_timed, pair.candidate_timed)
+    if pair.blocks.n:
+        frames = (pair.blocks.control, pair.blocks.candidate)
+    times = tuple(frame["time_s"][frame.in_time()] for frame in frames)
+    for what, series, counts in (
+        ("accuracy", accuracies, [float(len(x)) for x in accuracies]),
+        ("time", times, [effective_n(x) for x in times]),
+    ):
+        factor = _surely_wider(series, counts)
+        if factor is not None:
+            yield f.spread_differs(what, factor)
+
+
+def _surely_wider(series: Sequence[FloatArray], counts: Sequence[float]) -> float | None:
+    """The factor between two standard deviations, on the degrees of freedom of so many independent runs."""
+    sides = [(moments(x), max(1.0, n - 1)) for x, n in zip(series, counts, strict=True)]
+    if any(m.n < ENOUGH_RUNS or not m.variance for m, _ in sides):
+        return None
+    (low, df_low), (high, df_high) = sorted(((m.variance or 0.0, df) for m, df in sides))
+    ratio = high / low
+    return math.sqrt(ratio) if ratio > 4 and special.fdtrc(df_high, df_low, ratio) < 0.001 else None
 
 
 def check_throttle(pair: Pair) -> Iterator[Finding]:
