@@ -67,7 +67,7 @@ def answer(
         return
     shown = text()
     if shown:
-        click.echo(shown)
+        click.echo(shown, color=coloured() or None)
 
 
 def coloured() -> bool:

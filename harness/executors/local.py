@@ -163,6 +163,7 @@ class _Turn:
         """The joint start: every process of the invocation, made ready together."""
         self.workers, self.hello = {}, {}
         processes: list[Worker] = []
+        done = False
         try:
             for group in self._groups(arms):
                 info = self.campaign.infos[group[0]]
@@ -179,11 +180,12 @@ class _Turn:
                 hello = self._answer(worker, group)
                 self.hello |= dict.fromkeys(group, hello)
             yield
+            done = True
         finally:
             with self.state.lock:
                 self.state.alive.difference_update(processes)
             for worker in processes:
-                worker.close() if not self.state.stopped else worker.kill()
+                worker.close() if done else worker.kill()
 
     def _groups(self, arms: Sequence[str]) -> list[list[str]]:
         """Arms that can share a process together, the others alone."""
