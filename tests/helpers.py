@@ -207,5 +207,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
 
 def kill_session(process: subprocess.Popen[str]) -> None:
     """`kill -9` of the whole process group, as a scheduler or the kernel would."""
-    os.killpg(process.pid, signal.SIGKILL)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -48,10 +48,10 @@ def is_complete(rows, seeds, arms=("a", "b")):
     assert len({row["run_id"] for row in rows}) == len(rows)
 
 
-def kill_everything(cli, folder, kills, seed):
+def kill_everything(cli, folder, kills, seed, seeds=SEEDS):
     """`kill -9` of a campaign or of its worker, at random moments, until it is complete."""
     choose = random.Random(seed)
-    command = ("run", "slow.toml", "--seeds", SEEDS, "--set", "invocations=3")
+    command = ("run", "slow.toml", "--seeds", seeds, "--set", "invocations=3")
     survivors = []
     for number in range(kills):
         process = start_cli(*command, cwd=folder)
@@ -70,7 +70,7 @@ def kill_everything(cli, folder, kills, seed):
     assert wait_until(lambda: not any(alive(pid) for pid in survivors), 10), "a worker outlived its parent"
     says(cli(*command), 0)
     rows = rows_of(folder, "slow")
-    is_complete(rows, SEEDS)
+    is_complete(rows, seeds)
     return survivors, rows
 
 
@@ -83,7 +83,37 @@ def test_kill_9_at_random_moments(cli, slow):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_kill_9_twenty_times(cli, slow, seed):
-    kill_everything(cli, slow, kills=20, seed=100 + seed)
+    survivors, _ = kill_everything(cli, slow, kills=20, seed=100 + seed, seeds=50)
+    assert len(survivors) >= 10
+
+
+COMMAND = 'trainer = "command"\n[config]\nargv = ["sleep", "60"]\n'
+
+
+@pytest.mark.parametrize(
+    "text", ['trainer = "slow.py"\n[config]\npause = 60.0\n', COMMAND], ids=["function", "command"]
+)
+def test_nothing_outlives_a_killed_campaign(slow, text):
+    """In the middle of a run nobody reads the pipe: the worker, and the program it runs, must be told otherwise."""
+    write(slow, "long.toml", text)
+    process = start_cli("run", "long.toml", "--seeds", 1, cwd=slow)
+    depth = 2 if text == COMMAND else 1
+
+    def descendants():
+        generation, found = [process.pid], []
+        for _ in range(depth):
+            generation = [child for pid in generation for child in children_of(pid)]
+            found += generation
+        return found if generation else []
+
+    def is_in_a_run():
+        return (slow / "results/long/ledger.jsonl").exists() and len(descendants()) == depth
+
+    assert wait_until(is_in_a_run)
+    time.sleep(0.3 if depth == 1 else 0.0)
+    pids = descendants()
+    kill_session(process)
+    assert len(pids) == depth and wait_until(lambda: not any(alive(pid) for pid in pids), 5)
 
 
 def test_killed_workers_cost_their_runs_alone(cli, slow):
