@@ -365,7 +365,7 @@ def run_document(report: RunReport, judged: Comparison | None) -> dict[str, Any]
     }
 
 
-def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = False) -> str:
+def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = False, width: int | None = None) -> str:
     """What `run` prints at its end."""
     from harness.report.table import table_text
 
@@ -375,7 +375,7 @@ def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = Fal
         head = f"Nothing to do: {prepared.experiment.seeds} seeds of every arm are in {prepared.store.folder}."
     else:
         head = f"Stored in {prepared.store.folder}: {_shortened(counts)}."
-    return head if judged is None else f"{head}\n\n{table_text(judged, colour=colour)}"
+    return head if judged is None else f"{head}\n\n{table_text(judged, colour=colour, width=width)}"
 
 
 def _shortened(text: str, most: int = 300) -> str:
@@ -413,7 +413,8 @@ def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, defaul
     from harness.selection import Shelf, resolve
 
     shelf = Shelf(results)
-    question = resolve(shelf, names, asked.stage)
+    own = [key for key, value in vars(asked).items() if value is not None]
+    question = resolve(shelf, names, asked.stage, asked=own)
     return compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,18 +94,21 @@ class Question:
     promises: Mapping[str, Any]
 
 
-def resolve(shelf: Shelf, names: Sequence[str], stage: str | None = None, *, alone: bool = False) -> Question:
+def resolve(
+    shelf: Shelf, names: Sequence[str], stage: str | None = None, *, alone: bool = False, asked: Collection[str] = ()
+) -> Question:
     """The samples behind `CONTROL CANDIDATE...`, or behind one store that holds both.
 
     For accuracy the control has its own runs and those that ran interleaved with the candidates under the same
-    configuration; blocks find each other by invocation, whichever store they lie in. `alone` accepts a single arm.
+    configuration; blocks find each other by invocation, whichever store they lie in. `alone` accepts a single arm;
+    `asked` names what the command line promises, whatever the experiments state.
     """
     control, candidates = _split(shelf, names, alone=alone)
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
     return Question(
         control=make_sample(control.label, frames, stage=None),
         candidates=tuple(make_sample(c.label, [c.rows], stage=stage, latest_stage=True) for c in candidates),
-        promises=_promises(control, candidates),
+        promises=_promises(control, candidates, asked),
     )
 
 
@@ -170,10 +173,10 @@ def _interleaved_controls(shelf: Shelf, control: Chosen, candidates: Sequence[Ch
 PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
 
 
-def _promises(control: Chosen, candidates: Sequence[Chosen]) -> dict[str, Any]:
+def _promises(control: Chosen, candidates: Sequence[Chosen], asked: Collection[str]) -> dict[str, Any]:
     """What the candidates' experiment states, and the control's where it is silent. Raises where candidates disagree."""
     out: dict[str, Any] = {}
-    for key in PROMISES:
+    for key in (key for key in PROMISES if key not in asked):
         stated = {c.store.name: c.store.experiment.get(key) for c in candidates}
         values = {repr(v): v for v in stated.values() if v is not None}
         if len(values) > 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import ExperimentName, answer, coloured, common, fraction, target_accuracy, write_file
+from harness.cli.options import ExperimentName, answer, coloured, columns, common, fraction, target_accuracy, write_file
 
 CLAIMS = click.Choice(("faster", "accurate", "equivalent", "no-regression"))
 
@@ -52,4 +52,9 @@ def command(
     judged = app.judge(names, results, asked)
     if markdown is not None:
         write_file(markdown, table_markdown(judged))
-    answer(judged.as_dict, lambda: table_text(judged, colour=coloured()), as_json=as_json, json_file=json_file)
+    answer(
+        judged.as_dict,
+        lambda: table_text(judged, colour=coloured(), width=columns()),
+        as_json=as_json,
+        json_file=json_file,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,11 @@ def coloured() -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
+def columns() -> int | None:
+    """Width of the terminal; None where the output is no terminal, so that a file or a pipe gets whole lines."""
+    return shutil.get_terminal_size().columns if coloured() else None
 
 
 def to_json(document: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import ExperimentName, answer, coloured, common
+from harness.cli.options import ExperimentName, answer, coloured, columns, common
 
 
 @click.command("run")
@@ -71,7 +71,10 @@ def command(
     reports = [_campaign(one, options, quiet or as_json) for one in prepared]
     judged = [app.judged_run(report, results) for report in reports]
     documents = [app.run_document(report, verdict) for report, verdict in zip(reports, judged, strict=True)]
-    texts = [app.run_text(report, verdict, colour=coloured()) for report, verdict in zip(reports, judged, strict=True)]
+    texts = [
+        app.run_text(report, verdict, colour=coloured(), width=columns())
+        for report, verdict in zip(reports, judged, strict=True)
+    ]
     answer(
         lambda: documents[0] if len(documents) == 1 else {"schema": 1, "experiments": documents},
         lambda: "\n\n".join(texts),

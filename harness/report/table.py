@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,14 +16,20 @@ COLOURS = {"pass": "32", "fail": "31", "inconclusive": "33", "refused": "35"}
 MOST_FINDINGS = 12
 
 
-def table_text(comparison: Comparison, *, colour: bool = False) -> str:
-    """The whole answer of `harness compare` as text."""
+def table_text(comparison: Comparison, *, colour: bool = False, width: int | None = None) -> str:
+    """The whole answer of `harness compare` as text; sentences are wrapped at `width` columns, the grid never."""
     parts = ["\n".join(_head(comparison)), _grid(_rows(comparison))]
-    parts.append("\n".join(_verdicts(comparison, colour)))
+    parts.append("\n".join(_wrapped(_verdicts(comparison, colour), width)))
     notes = _notes(comparison)
     if notes:
-        parts.append("\n".join(notes))
+        parts.append("\n".join(_wrapped(notes, width)))
     return "\n\n".join(parts)
+
+
+def _wrapped(lines: Sequence[str], width: int | None) -> list[str]:
+    if width is None:
+        return list(lines)
+    return [part for line in lines for part in textwrap.wrap(line, max(60, width), subsequent_indent="    ") or [""]]
 
 
 def _head(c: Comparison) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.comparison.frame import FLAGS as FRAME_FLAGS
 from harness.comparison.frame import NUMBERS, TEXTS, Frame, make_frame, text_column
 from harness.errors import StoreError
@@ -19,7 +21,19 @@ def frame_of(table: Table) -> Frame:
     columns: dict[str, Any] = {n: table.numbers(n) for n in NUMBERS if n in table.columns}
     columns |= {n: table.flags(n) for n in FRAME_FLAGS if n in table.columns}
     columns |= {n: text_column(table.columns[n]) for n in TEXTS if n in table.columns}
-    return make_frame(columns, table.rows, table.name)
+    frame = make_frame(columns, table.rows, table.name)
+    _check_accuracies(frame, table)
+    return frame
+
+
+def _check_accuracies(frame: Frame, table: Table) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero((frame["accuracy"] < 0) | (frame["accuracy"] > 1))
+    if wrong.size:
+        raise StoreError(
+            f"{table.path or table.name} line {wrong[0] + 2}: the accuracy is {frame['accuracy'][wrong[0]]:g}; "
+            "it must lie between 0 and 1. Restore the file from a copy, or mend that line."
+        )
 
 
 def read_dataframe(store: Store) -> pd.DataFrame:

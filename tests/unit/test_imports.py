@@ -31,7 +31,9 @@ def test_help_imports_neither_numpy_nor_anything_heavy(arguments: list[str]) -> 
 
 def test_importing_the_package_imports_nothing() -> None:
     code = "import sys, harness; print([m for m in ('numpy', 'click', 'scipy', 'harness.app') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_compare_imports_numpy_and_scipy_special_only(tmp_path: object) -> None:
