@@ -94,6 +94,7 @@ def test_a_stream_ends(index):
 def test_an_experiment_keeps_its_slot_and_moves_on_where_it_is_taken():
     slot = choose_slot("x", 0, ())
     assert slot == choose_slot("x", 0, ()) != choose_slot("x", 1, ()) and 0 <= slot < SLOTS
+    assert len({choose_slot(f"experiment {n}", 0, ()) for n in range(200)}) > 190
     assert choose_slot("x", 0, {slot}) == (slot + 1) % SLOTS
     assert choose_slot("x", 0, set(range(SLOTS)) - {slot - 1}) == slot - 1, "round the end"
     with pytest.raises(UsageError, match="All 8192 seed ranges"):
