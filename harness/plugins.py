@@ -380,7 +380,7 @@ def parse_file(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except (SyntaxError, UnicodeDecodeError) as problem:
-        where = f" line {problem.lineno}" if isinstance(problem, SyntaxError) else ""
+        where = f" line {problem.lineno}" if isinstance(problem, SyntaxError) and problem.lineno else ""
         raise TrainerError(f"{path.name}{where} is not valid Python: {problem}. Mend it and run again.") from problem
 
 

@@ -8,6 +8,7 @@ always stands above what a preset shrinks.
 from __future__ import annotations
 
 import itertools
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -157,10 +158,22 @@ def check_config(info: TrainerInfo, config: Mapping[str, Any], where: str) -> di
         if key in info.knobs:
             out[key] = checked(info.knobs[key], value, f"{where}: key {key!r} of trainer {info.name}")
         elif info.open_ended:
+            if not _is_plain(value):
+                raise SpecError(
+                    f"{where}: key {key!r}: the value {value!r} must be a text, a finite number, true or false, "
+                    'or a list of them. Write a date as a text: "2024-01-01".'
+                )
             out[key] = value
         else:
             raise SpecError(f"{where}: trainer {info.name} has no key {key!r}. {nearest(key, info.knobs)}")
     return out
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value that no trainer declares can be hashed, stored and handed to a program."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def complete_config(info: TrainerInfo, config: Mapping[str, Any], where: str) -> dict[str, Any]:
