@@ -158,14 +158,14 @@ def check_config(info: TrainerInfo, config: Mapping[str, Any], where: str) -> di
         if key in info.knobs:
             out[key] = checked(info.knobs[key], value, f"{where}: key {key!r} of trainer {info.name}")
         elif info.open_ended:
-            if not _is_plain(value):
-                raise SpecError(
-                    f"{where}: key {key!r}: the value {value!r} must be a text, a finite number, true or false, "
-                    'or a list of them. Write a date as a text: "2024-01-01".'
-                )
             out[key] = value
         else:
             raise SpecError(f"{where}: trainer {info.name} has no key {key!r}. {nearest(key, info.knobs)}")
+        if not _is_plain(value):
+            raise SpecError(
+                f"{where}: key {key!r}: the value {value!r} must be a text, a finite number, true or false, "
+                'or a list of them. Write a date as a text: "2024-01-01".'
+            )
     return out
 
 
