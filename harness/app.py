@@ -765,3 +765,22 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
         "seed": seed,
         "alarms": [alarm.as_dict() for alarm in alarms],
     }
+
+
+# --- iso-accuracy -------------------------------------------------------------------------------------------
+
+
+def speedup(control: str, candidate: str, results: Path, target: float | None) -> dict[str, Any]:
+    """The iso-accuracy speed-up between two sweeps. Raises UsageError where no target is stated."""
+    from harness.comparison.iso import iso_accuracy
+    from harness.comparison.samples import make_sample
+    from harness.selection import Shelf
+
+    shelf = Shelf(results)
+    sides = [shelf.find(name) for name in (control, candidate)]
+    stated = [arms[0].store.experiment.get("target") for arms in sides]
+    wanted = target if target is not None else next((t for t in stated if t is not None), None)
+    if wanted is None:
+        raise UsageError("No target is stated: add --target A, the accuracy at which both sweeps are read.")
+    samples = [[make_sample(arm.label, [arm.rows]) for arm in arms] for arms in sides]
+    return iso_accuracy((control, candidate), samples[0], samples[1], wanted).as_dict()

@@ -14,6 +14,7 @@ COMMANDS = {
     "compare": "Compare candidates with a control: intervals, tests and one verdict.",
     "plan": "Seeds needed, detectable differences, hours and price, before a run is spent.",
     "aa": "A/A: how often this judgement raises a false alarm on these stored runs.",
+    "speedup": "How much faster at equal accuracy, from two sweeps over training length.",
     "list": "List experiments, stores and trainers.",
     "show": "Show one experiment: question, arms, runs so far, ledger.",
     "verify": "Check a store's integrity and re-run one stored seed.",
