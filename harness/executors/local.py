@@ -95,7 +95,7 @@ class _State:
             self.stopped = True
             workers = list(self.alive)
         for worker in workers:
-            worker.kill()
+            worker.end()
 
     def next_warmup(self) -> int:
         with self.lock:
@@ -172,6 +172,8 @@ class _Turn:
                 processes.append(worker)
                 with self.state.lock:
                     self.state.alive.add(worker)
+                    if self.state.stopped:  # too late to be ended by whoever stopped the campaign
+                        raise _Restart
                 self.workers |= dict.fromkeys(group, worker)
                 configs = {arm: self.campaign.experiment.arm(arm).config for arm in group}
                 _tell(worker, {"do": "setup", "trainer": info.ref, "arms": configs})

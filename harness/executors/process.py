@@ -83,8 +83,12 @@ class Worker:
     def output_tail(self) -> str:
         return tail_text(self._tail)
 
+    def end(self) -> None:
+        """End the process from another thread: whoever waits for its answer finds it dead, and tidies up."""
+        kill_group(self._process.pid)
+
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started, and close its pipes."""
         kill_group(self._process.pid)
         self._process.wait()
         self._close()
