@@ -211,6 +211,6 @@ def existing_store(results: Path, name: str) -> Store:
             )
         raise StoreError(
             f"There is no store {name!r} under {str(results)!r}. {nearest(name, names)} "
-            f"`harness run {name}` makes one; --results DIR looks elsewhere."
+            "An experiment has a store once `harness run NAME` has made its runs; --results DIR looks elsewhere."
         )
     return store

@@ -109,7 +109,7 @@ def test_an_error_text_of_any_shape_is_one_readable_line(soft):
 def test_a_fault_that_takes_the_process(how, status, words, cli_inside, tmp_path):
     write(tmp_path, "faulty.py", FAULTY)
     write(tmp_path, "hard.toml", toml("fine", how))
-    done = cli_inside("run", "hard.toml", "--seeds", 1, "--retries", 0, "--set", "timeout_s=0.15")
+    done = cli_inside("run", "hard.toml", "--seeds", 1, "--retries", 0, "--set", "timeout_s=0.3")
     says(done, 5, f"{how}: 1 of 1 missing", f"{how} was given up", words)
     rows = rows_of(tmp_path, "hard")
     assert [(row["status"], words in row["error"]) for row in failed(rows, how)] == [(status, True)] * 3

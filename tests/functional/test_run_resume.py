@@ -176,25 +176,40 @@ def test_one_arm_first_and_the_other_later(cli_inside, slow):
 
 
 def test_two_campaigns_on_one_store(cli, slow):
-    process = start_cli("run", "slow.toml", "--seeds", 40, "--set", "pause=0.05", cwd=slow)
+    process = start_cli("run", "slow.toml", "--seeds", 900, "--set", "pause=0.05", cwd=slow)
     assert wait_until(lambda: runs_bytes(slow).count(b"\n") > 1)
     try:
-        second = cli("run", "slow.toml", "--seeds", 40, "--set", "pause=0.05")
+        second = cli("run", "slow.toml", "--seeds", 900, "--set", "pause=0.05")
         says(second, 4, "another campaign is writing to this store", f"process {process.pid}", "Wait until it ends")
         rows_of(slow, "slow")
     finally:
         kill_session(process)
 
 
+GATED = """\
+import time
+from pathlib import Path
+
+
+def train(seed):
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return 0.9
+"""
+
+
 def test_what_another_campaign_finished_meanwhile_is_not_done_again(cli, slow):
     """The plan is made again once the store is ours: here the second experiment of one command ends elsewhere."""
-    write(slow, "first.toml", ARMS)
-    process = start_cli("run", "first.toml", "slow.toml", "--seeds", 3, "--set", "pause=0.3", cwd=slow)
-    assert wait_until(lambda: runs_bytes(slow, "first").count(b"\n") > 1)
-    says(cli("run", "slow.toml", "--seeds", 3, "--set", "pause=0.3", "--set", "invocations=1", "--workers", 3), 0)
+    write(slow, "gated.py", GATED)
+    write(slow, "first.toml", 'trainer = "gated.py"\n')
+    process = start_cli("run", "first.toml", "slow.toml", "--seeds", 3, cwd=slow)
+    assert wait_until(lambda: (slow / "results/first/ledger.jsonl").exists())
+    says(cli("run", "slow.toml", "--seeds", 3), 0)
+    done = runs_bytes(slow)
+    write(slow, "go", "")
     assert process.wait(timeout=60) == 0, (slow / "output.txt").read_text()
-    is_complete(rows_of(slow, "slow"), 3)
-    is_complete(rows_of(slow, "first"), 3)
+    is_complete(rows_of(slow, "first"), 3, arms=["first"])
+    assert runs_bytes(slow) == done
 
 
 @pytest.mark.parametrize("left", [b"", b"run_id,experi"], ids=["no bytes", "half a header"])
