@@ -108,6 +108,14 @@ def test_an_arm_confirmed_on_fresh_seeds_is_not_held_to_its_screening_sweep() ->
     assert ones[0]["verdict"] == "pass" and ones[0]["selection"]["k"] == 9
 
 
+def test_arms_confirmed_together_are_held_to_their_own_number() -> None:
+    control = bare(25, 0.9600)
+    losers = [bare(25, 0.9600, seed=10 + i, first=1000 * (i + 1)).assign(stage="screen") for i in range(8)]
+    winners = [bare(25, 0.9606, seed=30 + i, first=90_000 + 100 * i).assign(stage="confirm") for i in range(2)]
+    ones = harness.compare(control, *winners, *losers, claim="accurate").as_dict()["comparisons"]
+    assert "not as one of 2" in ones[0]["headline"] and "best-of-k" in codes(ones[1])
+
+
 def test_selection_is_what_the_published_tables_say() -> None:
     """Nine candidates of .03 pp standard error each: the best stands .0446 pp above by luck."""
     control = bare(1000, 0.9401, 0.0015)
@@ -120,8 +128,10 @@ def test_selection_is_what_the_published_tables_say() -> None:
     low, high = chosen[0]["simultaneous_ci95_pp"]
     assert (high - low) / 2 == pytest.approx(2.7654 * 0.15 * (1 / 25 + 1 / 1000) ** 0.5, rel=0.15)
     assert low < 0.08 - 0.0609 < chosen[0]["shrunk_pp"] < 0.08
-    shrunk = [s["shrunk_pp"] for s in chosen]
-    assert shrunk == sorted(shrunk, reverse=True)
+    # Towards the control: B = A / (A + SE²) with A = mean of the squares - SE².
+    square = 0.15**2 * (1 / 25 + 1 / 1000)
+    kept = 1 - square / (sum(v * v for v in values) / 9)
+    assert [s["shrunk_pp"] for s in chosen] == pytest.approx([kept * v for v in values], abs=1e-6)
     assert ones[0]["verdict"] == "inconclusive"
 
 

@@ -91,6 +91,11 @@ def slow_first_tagged(frame: pd.DataFrame) -> None:
     frame.loc[frame.groupby("invocation").head(1).index, "warmup"] = True
 
 
+def one_slow_start(frame: pd.DataFrame) -> None:
+    """One process of five: an outlier, no warm-up."""
+    frame.loc[0, "time_s"] += 0.1
+
+
 def a_few_far(frame: pd.DataFrame) -> None:
     frame.loc[[7, 13], "time_s"] *= 1.3
 
@@ -270,6 +275,7 @@ SILENT: list[tuple[str, Case]] = [
     ("autocorrelated", correlated(0.0)),
     ("slow-first-run", both(slow_first_tagged)),
     ("slow-first-run", of(lambda a, b: None)),
+    ("slow-first-run", both(one_slow_start)),
     ("outliers", both(a_few_off)),
     ("skewed", of(lambda a, b: None)),
     ("spread-differs", wider(1.7)),

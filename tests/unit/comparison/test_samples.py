@@ -147,7 +147,8 @@ def test_blocks_match_across_stores() -> None:
 
 def test_block_labels_mean_the_same_where_an_arm_lacks_one() -> None:
     a, b = pair()
-    a["block"] = b["block"] = [f"b{i}" for i in range(25)]
+    for frame_ in (a, b):
+        frame_["block"] = [f"b{i}" for i in range(25)]
     one, plain = judged(a, b.drop([0, 9])), judged(*(f.drop([0, 9]) for f in pair()))
     assert one["candidate"]["n_time"] == 23
     assert one["time"]["speedup"]["value"] == pytest.approx(plain["time"]["speedup"]["value"])

@@ -149,6 +149,15 @@ def test_each_endpoint_is_held_to_alpha_alone() -> None:
     assert (at[0.05]["verdict"], at[0.01]["verdict"]) == ("pass", "inconclusive")
 
 
+def test_a_fail_is_proven_at_alpha_too() -> None:
+    """The upper bound lies below the target at .05 (t = 1.96 on 999: p .025), not at .01."""
+    below = bare(1000, 0.9401 - 0.0002, 0.001613, first=5000, seed=2)
+    asked = {"claim": "accurate", "target": 0.94, "margin_pp": None}
+    at = {alpha: judged(bare(1000, 0.94), below, alpha=alpha, **asked)["accuracy"]["bar"] for alpha in (0.05, 0.01)}
+    assert (at[0.05]["decision"], at[0.01]["decision"]) == ("fail", "inconclusive")
+    assert at[0.05]["bound"] < 0.94
+
+
 def test_the_roles_swapped_turn_the_signs() -> None:
     a, b = drawn(BETTER)
     one, other = judged(a, b), judged(b, a)
