@@ -375,7 +375,8 @@ def _setting(pairs: Sequence[Pair]) -> list[str]:
     lines = []
     if first.design == "interleaved":
         blocks = {p.blocks.n for p in pairs}
-        lines.append(f"{first.blocks.invocations} invocations, {max(blocks)} blocks, interleaved")
+        starts = first.blocks.invocations
+        lines.append(f"{starts} invocation{'' if starts == 1 else 's'}, {max(blocks)} blocks, interleaved")
     else:
         lines.append("separate runs" if first.design == "separate" else "design unknown")
     for name in ("device", "cpu"):

@@ -94,6 +94,14 @@ def _sweep(name: str, arms: Sequence[Sample], axis: str) -> Sweep:
     if lengths < LEAST_LENGTHS:
         reason = f"{name} has {lengths} training lengths with known {axis}; at least {LEAST_LENGTHS} are needed"
         return Sweep(name, tuple(points), tuple(kept), None, reason)
+    if any(p.error.mean <= 0 for p in points) or not any(p.error.variance for p in points):
+        return Sweep(
+            name,
+            tuple(points),
+            tuple(kept),
+            None,
+            f"{name} has a length without an error, or no spread: no line to fit",
+        )
     return Sweep(name, tuple(points), tuple(kept), fit_power_law(points))
 
 
