@@ -379,7 +379,7 @@ def _what_is_in(path: Path, name: str | None) -> tuple[str, str]:
 def parse_file(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except (SyntaxError, UnicodeDecodeError) as problem:
+    except (SyntaxError, ValueError) as problem:  # a NUL byte is the one or the other, by the version of Python
         where = f" line {problem.lineno}" if isinstance(problem, SyntaxError) and problem.lineno else ""
         raise TrainerError(f"{path.name}{where} is not valid Python: {problem}. Mend it and run again.") from problem
 
