@@ -2,21 +2,27 @@
 
     uv run python -m benchmarks.overhead [--seeds 500]
 
-Two arms of the trainer `digits`, the same seeds, blocks, process starts and warm-ups on both sides. The bare loop
-does nothing but train and keep the numbers in memory. Campaign and loop take turns, invocation by invocation, so that the
-machine's drift meets both. Printed: the ratio of wall-clock times, and of the recorded times of the runs.
+One campaign of two arms of the trainer `digits`, everything that `harness run quickstart --seeds N` does, from the imports to
+the printed verdict. After each of its invocations, while its clock stands, a bare loop makes the same runs in a process of its
+own: same seeds, same order, same warm-ups, numbers kept in memory. So the machine's drift meets both alike. Printed: the ratio
+of the wall-clock times, and that of the recorded times of the runs.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+
+STARTED = time.perf_counter()
+
+import argparse  # noqa: E402 - the clock of the campaign starts before its imports
+import json  # noqa: E402
+import os  # noqa: E402
+import statistics  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 LOOP = """
 import json, sys
@@ -39,60 +45,56 @@ json.dump(times, sys.stdout)
 """
 
 
-def bare_loop(arms: dict[str, dict[str, object]], runs: list[tuple[str, int]]) -> tuple[float, list[float]]:
-    """Wall-clock seconds of one process that runs `runs`, and the seconds on each run's clock."""
-    from trainers.digits import TRAINER
+class Loop:
+    """Makes the runs of each finished invocation again, bare, and keeps both sides' seconds."""
 
-    environ = {**__import__("os").environ, **dict(TRAINER.environ), "PYTHONHASHSEED": "0"}
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", LOOP], input=json.dumps({"arms": arms, "runs": runs}), text=True, capture_output=True,
-        check=True, env=environ,
-    )  # fmt: skip
-    return time.perf_counter() - start, json.loads(done.stdout)
+    def __init__(self, arms: dict[str, dict[str, Any]], environ: dict[str, str]) -> None:
+        self.arms, self.environ = arms, environ
+        self.waiting: list[Any] = []
+        self.wall = 0.0
+        self.ratios: list[float] = []
 
+    def take(self, finished: Any) -> None:
+        """After each stored run; a new invocation makes the one before it run bare."""
+        record = finished.record
+        if self.waiting and self.waiting[0].invocation != record.invocation:
+            self.run_bare()
+        if not record.warmup:
+            self.waiting.append(record)
 
-def campaign(results: Path, seeds: int) -> float:
-    """Wall-clock seconds of `harness run quickstart` for one more invocation's worth of seeds, from the command line."""
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "harness", "run", "quickstart", "--seeds", str(seeds), "--set", "invocations=1", "-q", "--json",
-         "--results", str(results)], check=True, capture_output=True,
-    )  # fmt: skip
-    return time.perf_counter() - start
+    def run_bare(self) -> None:
+        runs = [(r.arm, r.seed) for r in self.waiting]
+        job = json.dumps({"arms": self.arms, "runs": runs})
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", LOOP], input=job, text=True, capture_output=True, check=True, env=self.environ
+        )
+        self.wall += time.perf_counter() - start
+        self.ratios += [r.time_s / bare for r, bare in zip(self.waiting, json.loads(done.stdout), strict=True)]
+        self.waiting = []
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=500)
-    parser.add_argument("--turns", type=int, default=5)
-    arguments = parser.parse_args()
-    from harness import load
-    from harness.spec import load_experiment
+    seeds = parser.parse_args().seeds
+    from harness import app
+    from harness.spec import Request, load_experiment
 
-    arms = {arm.name: arm.config for arm in load_experiment("quickstart").arms}
-    part = arguments.seeds // arguments.turns
-    ratios, clocks, walls = [], [], [0.0, 0.0]
+    experiment = load_experiment("quickstart", Request(seeds=seeds))
+    environ = dict(app.trainer_infos(experiment)["control"].environ)
+    loop = Loop({arm.name: arm.config for arm in experiment.arms}, os.environ | environ | {"PYTHONHASHSEED": "0"})
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder)
-        for turn in range(arguments.turns):
-            mine = campaign(results, (turn + 1) * part)
-            rows = load("quickstart", results)
-            rows = rows[~rows.warmup & (rows.replicate >= turn * part)]
-            runs = [(str(a), int(s)) for a, s in zip(rows.arm, rows.seed, strict=True)]
-            bare, times = bare_loop(arms, runs)
-            ratios.append(mine / bare)
-            clocks.append(statistics.median(rows.time_s.astype(float).to_numpy() / times))
-            walls = [walls[0] + mine, walls[1] + bare]
-            print(
-                f"turn {turn + 1}: campaign {mine:.2f} s, bare loop {bare:.2f} s, ratio {mine / bare:.4f}, clock {clocks[-1]:.4f}"
-            )
-    runs_made, wall = 2 * part * arguments.turns, walls[0] / walls[1]
-    print(f"wall clock, {runs_made} runs: {walls[0]:.1f} s / {walls[1]:.1f} s = {wall:.4f}")
-    print(f"  median over turns {statistics.median(ratios):.4f}")
-    print(
-        f"recorded time / the bare loop's, run by run: {statistics.median(clocks):.4f} ({min(clocks):.4f} to {max(clocks):.4f})"
-    )
+        options = app.RunOptions(results=Path(folder))
+        report = app.run(app.prepare_run(experiment, options), options, loop.take)
+        text = app.run_text(report, app.judged_run(report, options.results))
+        campaign = time.perf_counter() - STARTED - loop.wall
+        loop.run_bare()
+    print(text, end="\n\n")
+    print(f"{2 * seeds} runs in {len(report.prepared.plan.invocations)} invocations, two warm-ups in each")
+    print(f"wall clock, campaign / bare loop: {campaign:.1f} s / {loop.wall:.1f} s = {campaign / loop.wall:.4f}")
+    low, middle, high = statistics.quantiles(loop.ratios, n=4)
+    print(f"recorded time / the bare loop's, run by run: median {middle:.4f} (quartiles {low:.4f}, {high:.4f})")
 
 
 if __name__ == "__main__":

@@ -343,7 +343,7 @@ def _reach(pair: Pair) -> float | None:
     sd = pair.difference_pp.sd
     if sd is None or min(pair.candidate.n, pair.control.n) < 2:
         return None
-    control_runs = None if pair.shared_training is not None else pair.control.n
+    control_runs = None if pair.paired_accuracies is not None else pair.control.n
     return detectable_difference(sd=sd, n=pair.candidate.n, alpha=pair.promise.alpha, control_runs=control_runs)
 
 

@@ -338,7 +338,7 @@ def _selections(pairs: Sequence[Pair]) -> list[Selection | None]:
 
 def _reach(pair: Pair, critical: float, df: float, k: int, tail: float) -> float:
     """The common quantile, carried over to this pair's own degrees of freedom; Bonferroni where it is paired."""
-    if pair.shared_training is not None:
+    if pair.paired_accuracies is not None:
         return pair.difference_pp.quantile(tail / k)
     return pair.difference_pp.quantile(dunnett_tail(critical, df))
 
@@ -363,7 +363,7 @@ def _simultaneous(pairs: Sequence[Pair], alpha: float) -> list[Levels | None]:
 def _levels(pair: Pair, alpha: float, tail: float | None) -> Levels | None:
     if tail is None:
         return None
-    return simultaneous_levels(alpha, pair.candidates, None if pair.shared_training is not None else tail)
+    return simultaneous_levels(alpha, pair.candidates, None if pair.paired_accuracies is not None else tail)
 
 
 # --- the setting --------------------------------------------------------------------------------------------

@@ -264,7 +264,7 @@ def _more(pair: Pair, endpoint: str) -> int | None:
         margin = 0.0
     if endpoint == "equivalence":
         estimate = -abs(estimate)
-    if pair.shared_training is not None:
+    if pair.paired_accuracies is not None:
         return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
     balanced = runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
     if _grows_together(pair):

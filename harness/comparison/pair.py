@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,8 +13,12 @@ from harness.comparison.samples import Blocks, FloatArray, Sample, match_blocks,
 from harness.model.experiment import Claim
 from harness.stats.clustered import ClusteredMean, clustered_mean
 from harness.stats.contrast import Contrast
+from harness.stats.correlation import pearson
 from harness.stats.means import one_sample, paired, welch
 from harness.stats.outliers import mad_z
+
+LEAST_PAIRS = 100
+LEAST_CORRELATION = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,36 @@ class Pair:
         return self.control.accuracy[list(left)], self.candidate.accuracy[list(right)]
 
     @cached_property
+    def agreeing_seeds(self) -> tuple[FloatArray, FloatArray] | None:
+        """Accuracies (control, candidate) by seed, where runs of one seed provably resemble each other.
+
+        Training is chaotic, and a shared seed mostly shares no noise. The rule is fixed before looking at any difference:
+        every run of both arms has its partner, there are at least 100 pairs, and the lower 95 % limit of their
+        correlation is above 0.1.
+        """
+        control, candidate = (_by_seed(side.runs) for side in (self.control, self.candidate))
+        if len(control) < LEAST_PAIRS or control.keys() != candidate.keys():
+            return None
+        if len(control) != self.control.n or len(candidate) != self.candidate.n:
+            return None
+        a = np.array(list(control.values()))
+        b = np.array([candidate[seed] for seed in control])
+        low = pearson(a, b).low
+        return (a, b) if low is not None and low > LEAST_CORRELATION else None
+
+    @cached_property
+    def paired_accuracies(self) -> tuple[FloatArray, FloatArray] | None:
+        """What is compared run by run: always where arms share trained networks, by the rule above elsewhere."""
+        return self.shared_training or self.agreeing_seeds
+
+    @cached_property
     def difference_pp(self) -> Contrast:
-        """Candidate − control in percentage points: paired on shared networks, Welch otherwise."""
-        shared = self.shared_training
-        if shared is not None:
-            return paired(shared[1], shared[0]).scaled(100)
-        return welch(self.candidate.accuracy, self.control.accuracy).scaled(100)
+        """Candidate − control in percentage points: paired where runs belong together, Welch otherwise."""
+        pairs = self.paired_accuracies
+        if pairs is None:
+            return welch(self.candidate.accuracy, self.control.accuracy).scaled(100)
+        what = "paired t, shared networks" if self.shared_training is not None else "paired t, agreeing seeds"
+        return replace(paired(pairs[1], pairs[0]).scaled(100), method=what)
 
     @cached_property
     def candidate_mean(self) -> Contrast:
@@ -163,3 +191,9 @@ def _keys(frame: Frame) -> list[tuple[str, float] | None]:
 
 def succeeded(sample: Sample, target: float) -> int:
     return int(successes(sample.runs, target).sum())
+
+
+def _by_seed(runs: Frame) -> dict[float, float]:
+    """Accuracy by seed; runs of an unknown seed are left out."""
+    pairs = zip(runs["seed"].tolist(), runs["accuracy"].tolist(), strict=True)
+    return {seed: accuracy for seed, accuracy in pairs if seed == seed}
