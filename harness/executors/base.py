@@ -15,6 +15,7 @@ from harness.trainer import Metric
 
 DEFAULT_TIMEOUT_S = 1800.0
 PREPARE_TIMEOUT_S = 1800.0
+LEAST_PREPARE_S, PREPARE_FACTOR = 60.0, 10
 WARMUP_FACTOR = 3
 """A warm-up may take this many times the limit of a run: what is compiled on first use is compiled there."""
 GIVE_UP_AFTER = 3
@@ -51,6 +52,12 @@ class Campaign:
     @property
     def timeout_s(self) -> float:
         return self.experiment.timeout_s or DEFAULT_TIMEOUT_S
+
+    @property
+    def prepare_timeout_s(self) -> float:
+        """For imports, data and compilation: half an hour, or what fits the stated limit of a run."""
+        stated = self.experiment.timeout_s
+        return PREPARE_TIMEOUT_S if stated is None else max(LEAST_PREPARE_S, PREPARE_FACTOR * stated)
 
     def warmup_seed(self, number: int) -> int:
         return seed_of(self.slot, "warmup", (self.warmups + number) % 2**16)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.design.plan import Block, Invocation, block_order
-from harness.executors.base import GIVE_UP_AFTER, PREPARE_TIMEOUT_S, WARMUP_FACTOR, Campaign, Finished, Result
+from harness.executors.base import GIVE_UP_AFTER, WARMUP_FACTOR, Campaign, Finished, Result
 from harness.executors.process import Worker, WorkerDied, WorkerTimeout
 from harness.logger import new_invocation
 from harness.model.run import RunRecord, utc_now
@@ -201,7 +201,7 @@ class _Turn:
     def _answer(self, worker: Worker, arms: Sequence[str]) -> dict[str, Any]:
         """A worker's answer before its first run; a failure is recorded for `arms` and ends this start."""
         try:
-            answer = worker.wait(PREPARE_TIMEOUT_S)
+            answer = worker.wait(self.campaign.prepare_timeout_s)
         except (WorkerDied, WorkerTimeout) as problem:
             answer = {"status": _status(problem), "error": str(problem)}
         if answer["status"] != "ready":
