@@ -164,7 +164,7 @@ class ExperimentLogger:
         if self._metrics is None:
             path = self.folder / "metrics.csv"
             header = csv_line(list(METRIC_COLUMNS))
-            self._metrics = LineFile(path, header=header, on_torn=lambda b: self._torn("metrics.csv", b))
+            self._metrics = LineFile(path, header=header, on_torn=lambda b: self._torn("metrics.csv", b), durable=False)
         rows = [(run_id, m.metric, m.unit or None, m.step, float(m.value)) for m in metrics]
         self._metrics.append(b"".join(csv_line([cell(v) for v in row]) for row in rows))
 

@@ -94,8 +94,11 @@ class Worker:
         self._close()
 
     def close(self) -> None:
-        """Let the process end by itself, for a moment; then end it."""
+        """Let the process end by itself, for a moment, then end it; nobody waits for that but the end of the program."""
         self._close(keep_up=True)
+        threading.Thread(target=self._see_off).start()
+
+    def _see_off(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2.0)
         self.kill()

@@ -25,13 +25,17 @@ TAIL = 65536
 class LineFile:
     """An append-only file of lines, kept open between appends.
 
-    `on_torn` is told the bytes of an unfinished last line before they are cut off.
+    `on_torn` is told the bytes of an unfinished last line before they are cut off. `durable`: on the disk when `append`
+    returns; without it a power cut (not a kill) may lose the last lines.
     """
 
-    def __init__(self, path: Path, *, header: bytes = b"", on_torn: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, header: bytes = b"", on_torn: Callable[[bytes], None] | None = None, durable: bool = True
+    ) -> None:
         self.path = path
         self._header = header
         self._on_torn = on_torn
+        self._durable = durable
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -73,7 +77,8 @@ class LineFile:
         view = memoryview(payload)
         while view:
             view = view[os.write(self._fd, view) :]
-        os.fsync(self._fd)
+        if self._durable:
+            os.fsync(self._fd)
 
     def _mend(self) -> tuple[bytes, int]:
         """The unfinished last line that was cut off (empty: none) and the size of the whole lines."""
