@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.design.power import Wish
     from harness.executors.base import Campaign, Finished, Provenance
     from harness.plugins import TrainerInfo
+    from harness.selection import Question
     from harness.store.read import Store, Table
 
 
@@ -415,7 +416,26 @@ def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, defaul
     shelf = Shelf(results)
     own = [key for key, value in vars(asked).items() if value is not None]
     question = resolve(shelf, names, asked.stage, asked=own)
-    return compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
+    judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
+    _note_looks(question, judged, results)
+    return judged
+
+
+def _note_looks(question: Question, judged: Comparison, results: Path) -> None:
+    """Each new number of runs at which an arm was judged goes to its store's ledger: looking again is evidence too."""
+    from contextlib import suppress
+
+    from harness.errors import StoreError
+    from harness.logger import note_in_ledger
+
+    for sample, one in zip(question.candidates, judged.comparisons, strict=True):
+        if not sample.store or sample.n in sample.looks or not sample.n:
+            continue
+        facts = {"arm": sample.name, "stage": sample.stage, "n": sample.n, "control_n": one.control.n}
+        with suppress(StoreError):  # a store that is read only is judged all the same
+            note_in_ledger(
+                results / sample.store, "look", facts | {"claim": judged.promise.claim, "verdict": one.verdict}
+            )
 
 
 def promise_of(asked: Asked, stated: Mapping[str, Any], default_claim: str) -> Any:
@@ -583,7 +603,7 @@ def _counts(arms: Mapping[str, int]) -> str:
 def show(name: str, results: Path, experiments: Path | None, preset: str | None) -> dict[str, Any]:
     """One experiment and its store, as JSON; either alone is enough."""
     from harness import spec
-    from harness.store.read import open_store
+    from harness.store.read import ledger_of, open_store
 
     store = open_store(results, name)
     document: dict[str, Any] = {"schema": 1, "name": name, "experiment": None, "store": None, "ledger": []}
@@ -604,24 +624,8 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
             "folder": str(store.folder),
             "arms": [s.as_dict() for s in summarise(store.table(), target)],
         }
-        document["ledger"] = _ledger(store)
+        document["ledger"] = ledger_of(store)
     return document
-
-
-def _ledger(store: Store) -> list[Any]:
-    import json
-
-    path = store.folder / "ledger.jsonl"
-    if not path.is_file():
-        return []
-    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    out = []
-    for line in lines:
-        try:
-            out.append(json.loads(line))
-        except json.JSONDecodeError:
-            out.append({"event": "unreadable", "line": line})
-    return out
 
 
 def show_text(document: Mapping[str, Any]) -> str:

@@ -87,8 +87,7 @@ class ExperimentLogger:
 
     def note(self, event: str, **facts: Any) -> None:
         """Append one line to the ledger."""
-        line = json.dumps({"at": utc_now(), "event": event} | facts, ensure_ascii=False, default=str)
-        self._ledger.append(line.encode() + b"\n")
+        self._ledger.append(_ledger_line(event, facts))
 
     def describe(self, experiment: Mapping[str, Any]) -> None:
         """Write `experiment.json`: the resolved experiment that these runs are made for."""
@@ -175,6 +174,20 @@ class ExperimentLogger:
             "and kept in ledger.jsonl"
         )
         self.note("repair", file=file, fragment=text)
+
+
+def note_in_ledger(folder: Path, event: str, facts: Mapping[str, Any]) -> None:
+    """Append one line to a store's ledger from outside a campaign. Raises StoreError where it cannot be written."""
+    file = LineFile(folder / "ledger.jsonl")
+    try:
+        file.append(_ledger_line(event, facts))
+    finally:
+        file.close()
+
+
+def _ledger_line(event: str, facts: Mapping[str, Any]) -> bytes:
+    line = json.dumps({"at": utc_now(), "event": event} | dict(facts), ensure_ascii=False, default=str)
+    return line.encode() + b"\n"
 
 
 def new_invocation() -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.comparison.frame import Frame
 from harness.comparison.samples import Sample, make_sample
 from harness.errors import StoreError, UsageError, nearest
-from harness.store.frames import frame_of
-from harness.store.read import Store, existing_store, open_store, store_names
+from harness.store.frames import read_frame
+from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Shelf:
 
     def frame(self, store: Store) -> Frame:
         if store.name not in self._frames:
-            table = store.table()
-            if table.torn:
-                self.torn[store.name] = table.torn
-            self._frames[store.name] = frame_of(table)
+            frame, torn = read_frame(store)
+            if torn:
+                self.torn[store.name] = torn
+            self._frames[store.name] = frame
         return self._frames[store.name]
 
     def arms(self, store: Store) -> list[Chosen]:
@@ -107,9 +107,21 @@ def resolve(
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
     return Question(
         control=make_sample(control.label, frames, stage=None),
-        candidates=tuple(make_sample(c.label, [c.rows], stage=stage, latest_stage=True) for c in candidates),
+        candidates=tuple(
+            _looked_at(c, make_sample(c.label, [c.rows], stage=stage, latest_stage=True)) for c in candidates
+        ),
         promises=_promises(control, candidates, asked),
     )
+
+
+def _looked_at(chosen: Chosen, sample: Sample) -> Sample:
+    """The sample with the numbers of runs at which this arm, in this stage, was judged before."""
+    looks = [
+        entry.get("n")
+        for entry in ledger_of(chosen.store)
+        if entry.get("event") == "look" and entry.get("arm") == chosen.arm and entry.get("stage") == sample.stage
+    ]
+    return replace(sample, looks=tuple(n for n in looks if isinstance(n, int)), store=chosen.store.name)
 
 
 def _split(shelf: Shelf, names: Sequence[str], *, alone: bool = False) -> tuple[Chosen, list[Chosen]]:

@@ -11,9 +11,9 @@ import numpy as np
 from scipy import special
 
 from harness.comparison import findings as f
-from harness.comparison.frame import Frame
+from harness.comparison.frame import Frame, rows_by_code
 from harness.comparison.pair import Pair, succeeded
-from harness.comparison.samples import SHARED, FloatArray, Sample, may_agree, needed_count, stacks, timed
+from harness.comparison.samples import SHARED, FloatArray, Sample, completed, may_agree, needed_count, stacks, timed
 from harness.model.estimate import Finding
 from harness.stats.contrast import Contrast
 from harness.stats.moments import moments, skewness
@@ -74,15 +74,17 @@ def check_environment(pair: Pair) -> Iterator[Finding]:
 def _mixed_blocks(pair: Pair) -> int:
     """Blocks whose two runs stand under different fingerprints, or on different devices or libraries."""
     a, b = pair.blocks.control, pair.blocks.candidate
-    fingerprints = zip(a["environment"].tolist(), b["environment"].tolist(), strict=True)
-    both = zip(fingerprints, stacks(a), stacks(b), strict=True)
-    return sum(one != other or not may_agree(x, y) for (one, other), x, y in both)
+    (left, mine), (right, theirs) = stacks(a), stacks(b)
+    met, which = np.unique(left * max(1, len(theirs)) + right, return_inverse=True)
+    pairs = [divmod(key, len(theirs)) for key in met.tolist()]
+    apart = np.array([not may_agree(mine[i], theirs[j]) for i, j in pairs], dtype=bool)
+    return int(np.count_nonzero((a["environment"] != b["environment"]) | apart[which]))
 
 
 def _foreign_stacks(candidate: Frame, control: Frame) -> tuple[str, ...] | None:
     """A numeric stack of the candidate on which the control surely has no run."""
-    known = set(stacks(control))
-    foreign = [x for x in set(stacks(candidate)) if not any(may_agree(x, y) for y in known)]
+    known = set(stacks(control)[1])
+    foreign = [x for x in set(stacks(candidate)[1]) if not any(may_agree(x, y) for y in known)]
     return min(foreign, default=None)
 
 
@@ -113,9 +115,10 @@ def check_compute_neutral(pair: Pair) -> Iterator[Finding]:
 def _known_equal(a: Frame, b: Frame, name: str) -> bool:
     """Whether a column is known in every row and equal: block by block where the rows are blocks, else one value."""
     x, y = a[name].tolist(), b[name].tolist()
-    if any(v == "" or v != v for v in (*x, *y)):
+    values, others = set(x), set(y)
+    if any(v == "" or v != v for v in values | others):
         return False
-    return x == y if len(set(x)) > 1 else set(x) == set(y)
+    return x == y if len(values) > 1 else values == others
 
 
 def check_unequal_training(pair: Pair) -> Iterator[Finding]:
@@ -280,10 +283,12 @@ def check_dead_knob(pair: Pair) -> Iterator[Finding]:
     configs = [side.runs.known("config_hash") for side in (pair.control, pair.candidate)]
     if configs[0] and configs[0] == configs[1]:
         return
-    own = dict(zip(pair.control.runs["seed"].tolist(), pair.control.accuracy.tolist(), strict=True))
-    seeds = zip(pair.candidate.runs["seed"].tolist(), pair.candidate.accuracy.tolist(), strict=True)
-    both = [(own[seed], accuracy) for seed, accuracy in seeds if seed in own]
-    if len(both) >= 5 and all(a == b for a, b in both) and len({a for a, _ in both}) > 1:
+    seeds, first = np.unique(pair.control.runs["seed"], return_index=True)
+    wanted = pair.candidate.runs["seed"]
+    at = np.minimum(np.searchsorted(seeds, wanted), max(0, seeds.size - 1))
+    both = np.flatnonzero(seeds[at] == wanted) if seeds.size else np.zeros(0, dtype=np.intp)
+    own, accuracy = pair.control.accuracy[first[at[both]]], pair.candidate.accuracy[both]
+    if len(both) >= 5 and (own == accuracy).all() and np.ptp(own) > 0:
         yield f.dead_knob(pair.control.name, pair.candidate.name, len(both))
 
 
@@ -299,15 +304,13 @@ def check_missing(pair: Pair) -> Iterator[Finding]:
 
 def _replicate_gaps(side: Sample) -> Iterator[str]:
     rows = side.rows.where(~side.rows["warmup"] & ~np.isnan(side.rows["replicate"]))
-    done = np.isin(rows["status"].astype(str), ("completed", ""))
-    keys = list(zip(*(rows[name].tolist() for name in ("experiment", "stage", "config_hash")), strict=True))
-    for key in dict.fromkeys(keys):
-        here = np.array([k == key for k in keys], dtype=bool)
+    codes, _ = rows.groups("experiment", "stage", "config_hash")
+    for here in rows_by_code(codes):
         numbers = rows["replicate"][here]
-        planned = set(range(int(numbers.min()), int(numbers.max()) + 1))
-        lost = planned - set(rows["replicate"][here & done].tolist())
-        if lost:
-            yield f"{len(lost)} of {len(planned)} of {side.name}"
+        planned = int(numbers.max()) - int(numbers.min()) + 1
+        lost = planned - np.unique(numbers[completed(rows)[here]]).size
+        if lost > 0:
+            yield f"{lost} of {planned} of {side.name}"
 
 
 def _half_blocks(pair: Pair) -> list[str]:
@@ -324,7 +327,7 @@ def _half_blocks(pair: Pair) -> list[str]:
 
 def check_crashes(pair: Pair) -> Iterator[Finding]:
     for side in (pair.control, pair.candidate):
-        failed = ~side.rows["warmup"] & ~np.isin(side.rows["status"].astype(str), ("completed", ""))
+        failed = ~side.rows["warmup"] & ~completed(side.rows)
         if failed.any():
             yield f.crashed_runs(side.name, int(failed.sum()), side.n, "")
 
@@ -375,6 +378,13 @@ def _success_count(side: Sample, target: float) -> Finding | None:
     return f.inconsistent_success_count(side.name, k, m.n, expected * m.n)
 
 
+def check_peeking(pair: Pair) -> Iterator[Finding]:
+    """Earlier judgements of the same arm and stage on fewer runs; below two runs there was nothing to see."""
+    earlier = sorted({n for n in pair.candidate.looks if 2 <= n < pair.candidate.n})
+    if earlier:
+        yield f.peeked(pair.candidate.name, earlier, pair.candidate.n)
+
+
 CHECKS: tuple[Check, ...] = (
     check_data,
     check_duplicates,
@@ -396,6 +406,7 @@ CHECKS: tuple[Check, ...] = (
     check_throttle,
     check_success_count,
     check_power,
+    check_peeking,
 )
 
 

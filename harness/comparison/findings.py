@@ -240,6 +240,17 @@ def screening_sample(more: int | None) -> Finding:
     )  # fmt: skip
 
 
+def peeked(arm: str, looks: list[int], n: int) -> Finding:
+    shown = ", ".join(map(str, looks[:6])) + (", ..." if len(looks) > 6 else "")
+    return Finding(
+        "peeked", "warn",
+        f"{arm} was judged before, at {shown} runs, and now at {n}: a test that is repeated while the runs grow claims too often "
+        "(looking at 25, 200 and 1000 runs, 13 times in 100 instead of 5).",
+        "Confirm on fresh seeds (`harness run ... --stage confirm`), or plan the looks before the first run "
+        "(`harness plan --looks K`).", NOTHING,
+    )  # fmt: skip
+
+
 def best_of_k(k: int, luck_pp: float) -> Finding:
     return Finding(
         "best-of-k", "warn",

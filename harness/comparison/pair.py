@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison.frame import Frame
+from harness.comparison.frame import Frame, codes_of, rows_by_code
 from harness.comparison.samples import Blocks, FloatArray, Sample, match_blocks, successes, timed
 from harness.model.experiment import Claim
 from harness.stats.clustered import ClusteredMean, clustered_mean
@@ -52,11 +52,9 @@ class Pair:
         """Accuracies (control, candidate) of the same trained networks, where all of the candidate's are shared."""
         trained = self.candidate.runs["trained_run"].tolist()
         own = {t: i for i, t in enumerate(self.control.runs["trained_run"].tolist()) if t}
-        pairs = [(own[t], i) for i, t in enumerate(trained) if t and t in own]
-        if not pairs or len(pairs) < len(trained):
+        if not trained or not all(map(own.__contains__, trained)):
             return None
-        left, right = zip(*pairs, strict=True)
-        return self.control.accuracy[list(left)], self.candidate.accuracy[list(right)]
+        return self.control.accuracy[[own[t] for t in trained]], self.candidate.accuracy
 
     @cached_property
     def agreeing_seeds(self) -> tuple[FloatArray, FloatArray] | None:
@@ -66,13 +64,14 @@ class Pair:
         every run of both arms has its partner, there are at least 100 pairs, and the lower 95 % limit of their
         correlation is above 0.1.
         """
-        control, candidate = (_by_seed(side.runs) for side in (self.control, self.candidate))
-        if len(control) < LEAST_PAIRS or control.keys() != candidate.keys():
+        control, candidate = (side.runs["seed"] for side in (self.control, self.candidate))
+        if control.size < LEAST_PAIRS or control.size != candidate.size:
             return None
-        if len(control) != self.control.n or len(candidate) != self.candidate.n:
+        seeds, first = np.unique(control, return_index=True)
+        others, second = np.unique(candidate, return_index=True)
+        if seeds.size != control.size or np.isnan(seeds).any() or not np.array_equal(seeds, others):
             return None
-        a = np.array(list(control.values()))
-        b = np.array([candidate[seed] for seed in control])
+        a, b = self.control.accuracy[first], self.candidate.accuracy[second]
         low = pearson(a, b).low
         return (a, b) if low is not None and low > LEAST_CORRELATION else None
 
@@ -166,11 +165,11 @@ def slow_first_runs(frame: Frame, *sides: Sample) -> NDArray[np.bool_]:
     Only where nobody tagged warm-ups in that process, and where it is so in at least half of the processes. Where
     processes are unknown, the runs are taken as those of one.
     """
-    tagged = {i for side in sides for i, w in zip(side.rows["invocation"], side.rows["warmup"], strict=True) if w}
-    by_process: dict[str, list[int]] = {}
-    for row in frame.in_time().tolist():
-        by_process.setdefault(frame["invocation"][row], []).append(row)
-    untagged = [rows for name, rows in by_process.items() if name not in tagged and len(rows) >= 5]
+    tagged = {name for side in sides for name in side.rows["invocation"][side.rows["warmup"]].tolist()}
+    order = frame.in_time()
+    codes, names = codes_of(frame["invocation"][order])
+    by_process = zip(names, rows_by_code(codes), strict=True)
+    untagged = [order[rows] for name, rows in by_process if name not in tagged and len(rows) >= 5]
     first = [rows[0] for rows in untagged if _far_slower(frame["time_s"][rows])]
     mask = np.zeros(frame.rows, dtype=bool)
     if 2 * len(first) >= len(untagged):
@@ -191,9 +190,3 @@ def _keys(frame: Frame) -> list[tuple[str, float] | None]:
 
 def succeeded(sample: Sample, target: float) -> int:
     return int(successes(sample.runs, target).sum())
-
-
-def _by_seed(runs: Frame) -> dict[float, float]:
-    """Accuracy by seed; runs of an unknown seed are left out."""
-    pairs = zip(runs["seed"].tolist(), runs["accuracy"].tolist(), strict=True)
-    return {seed: accuracy for seed, accuracy in pairs if seed == seed}

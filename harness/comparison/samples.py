@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison.frame import Frame, concatenate
+from harness.comparison.frame import Frame, concatenate, row_keys
 from harness.model.experiment import STAGES
 
 FloatArray = NDArray[np.float64]
@@ -23,7 +23,8 @@ TOLERANCE = 5e-7  # half a unit of the sixth decimal, where only a rounded accur
 class Sample:
     """One side of a comparison.
 
-    `rows` every row of the arm; `runs` those that count for accuracy; `excluded` how many do not, by reason.
+    `rows` every row of the arm; `runs` those that count for accuracy; `excluded` how many do not, by reason; `looks` the
+    numbers of runs at which it was judged before (from the ledger of its `store`).
     """
 
     name: str
@@ -32,6 +33,8 @@ class Sample:
     excluded: Mapping[str, int] = field(default_factory=dict)
     duplicates: int = 0
     stage: str | None = None
+    looks: tuple[int, ...] = ()
+    store: str = ""
 
     @property
     def accuracy(self) -> FloatArray:
@@ -61,15 +64,16 @@ def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, lat
     """
     excluded: Counter[str] = Counter()
     kept, duplicates = [], 0
-    seen: set[tuple[Any, ...]] = set()
-    completed = [_completed(frame, excluded) for frame in frames]
-    chosen = stage or (_latest_stage(completed) if latest_stage else None)
-    for done in completed:
+    seen: list[Frame] = []
+    ended = [_completed(frame, excluded) for frame in frames]
+    chosen = stage or (_latest_stage(ended) if latest_stage else None)
+    for done in ended:
         if chosen is not None:
             at = done["stage"] == chosen
             excluded[f"of another stage than {chosen}"] += int((~at).sum())
             done = done.where(at)
         fresh, own = _fresh(done, seen)
+        seen.append(done)
         duplicates += own
         excluded["the same seed of the same configuration in another store"] += int((~fresh).sum())
         kept.append(done.where(fresh))
@@ -77,10 +81,15 @@ def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, lat
     return Sample(name, rows, concatenate(kept), {k: v for k, v in excluded.items() if v}, duplicates, chosen)
 
 
+def completed(frame: Frame) -> NDArray[np.bool_]:
+    """Which attempts ended well; an unknown status is a run like any other."""
+    done: NDArray[np.bool_] = (frame["status"] == "completed") | (frame["status"] == "")
+    return done
+
+
 def _completed(frame: Frame, excluded: Counter[str]) -> Frame:
     warm = frame["warmup"]
-    status = frame["status"]
-    done = (status == "completed") | (status == "")
+    done = completed(frame)
     known = ~np.isnan(frame["accuracy"])
     excluded["warm-ups"] += int(warm.sum())
     excluded["crashed or timed out"] += int((~warm & ~done).sum())
@@ -88,14 +97,15 @@ def _completed(frame: Frame, excluded: Counter[str]) -> Frame:
     return frame.where(~warm & done & known)
 
 
-def _fresh(frame: Frame, seen: set[tuple[Any, ...]]) -> tuple[NDArray[np.bool_], int]:
+def _fresh(frame: Frame, seen: Sequence[Frame]) -> tuple[NDArray[np.bool_], int]:
     """Which rows are not in an earlier store, and how many recur within this one."""
-    keys = list(zip(frame["config_hash"].tolist(), frame["seed"].tolist(), strict=True))
-    known = ~np.isnan(frame["seed"])
-    mask = np.array([not (k and key in seen and key[0]) for key, k in zip(keys, known, strict=True)], dtype=bool)
-    own = [key for key, k in zip(keys, known, strict=True) if k]
-    seen.update(key for key in own if key[0])
-    return mask, len(own) - len(set(own))
+    config, seed = (np.concatenate([f[name] for f in (*seen, frame)]) for name in ("config_hash", "seed"))
+    keys, known = row_keys(config, seed), ~np.isnan(seed)
+    there = known & (config != "")
+    earlier = len(keys) - frame.rows
+    recurs = there[earlier:] & np.isin(keys[earlier:], keys[:earlier][there[:earlier]])
+    own = keys[earlier:][known[earlier:]]
+    return ~recurs, own.size - np.unique(own).size
 
 
 def _latest_stage(frames: list[Frame]) -> str | None:
@@ -116,8 +126,9 @@ def needed_count(target: float, total: int) -> int:
 
 def successes(runs: Frame, target: float) -> NDArray[np.bool_]:
     """Which runs reach the target, in exact arithmetic where the counts are known (float32 0.94 is below 0.94)."""
-    needed = {total: needed_count(target, int(total)) for total in set(runs["total"].tolist()) if total == total}
-    threshold = np.array([needed.get(t, np.nan) for t in runs["total"].tolist()], dtype=np.float64)
+    totals, which = np.unique(runs["total"], return_inverse=True)
+    needed = [needed_count(target, int(total)) if total == total else np.nan for total in totals.tolist()]
+    threshold = np.array(needed, dtype=np.float64)[which]
     with np.errstate(invalid="ignore"):
         by_count = runs["correct"] >= threshold
         by_accuracy = runs["accuracy"] >= target - TOLERANCE
@@ -129,10 +140,13 @@ def successes(runs: Frame, target: float) -> NDArray[np.bool_]:
 STACK = ("device", "cuda", "cudnn", "torch")
 
 
-def stacks(frame: Frame) -> list[tuple[str, ...]]:
-    """The numeric stack of each run: the device (the processor where there is none) and the libraries on it."""
-    rows = zip(*(frame[name].tolist() for name in (*STACK, "cpu")), strict=True)
-    return [(*row[:4], row[4] if row[0] in ("cpu", "") else "") for row in rows]
+def stacks(frame: Frame) -> tuple[NDArray[np.intp], list[tuple[str, ...]]]:
+    """Each run's numeric stack, by number, and the stacks: the device (the processor where there is none) and its libraries.
+
+    Two numbers may stand for one stack.
+    """
+    codes, rows = frame.groups(*STACK, "cpu")
+    return codes, [(*row[:4], row[4] if row[0] in ("cpu", "") else "") for row in rows]
 
 
 def may_agree(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
@@ -187,26 +201,22 @@ class Blocks:
 
 def match_blocks(control: Frame, candidate: Frame) -> Blocks:
     """Pair the runs that agree in invocation and block, whichever store they lie in."""
-    left, right = _by_block(control), _by_block(candidate)
-    shared = [key for key in left if key in right]
-    a = control.take(np.array([left[key] for key in shared], dtype=np.intp))
-    b = candidate.take(np.array([right[key] for key in shared], dtype=np.intp))
-    incomplete = sum(key not in left for key in right)
+    keys = row_keys(*(np.concatenate((control[name], candidate[name])) for name in ("invocation", "block")))
+    (left, left_rows), (right, right_rows) = (
+        _by_block(frame, own) for frame, own in ((control, keys[: control.rows]), (candidate, keys[control.rows :]))
+    )
+    _, here, there = np.intersect1d(left, right, assume_unique=True, return_indices=True)
+    order = np.argsort(left_rows[here], kind="stable")
+    a, b = control.take(left_rows[here[order]]), candidate.take(right_rows[there[order]])
     clusters, unit = _clusters(a)
-    return Blocks(a, b, clusters, unit, incomplete)
+    return Blocks(a, b, clusters, unit, right.size - here.size)
 
 
-def _by_block(frame: Frame) -> dict[tuple[str, float], int]:
-    """Row number by (invocation, block); rows without either, and all rows of a block that holds two, are left out."""
-    found: dict[tuple[str, float], int] = {}
-    doubled: set[tuple[str, float]] = set()
-    for row, key in enumerate(zip(frame["invocation"].tolist(), frame["block"].tolist(), strict=True)):
-        if key[0] == "" or key[1] != key[1]:
-            continue
-        if key in found:
-            doubled.add(key)
-        found[key] = row
-    return {key: row for key, row in found.items() if key not in doubled}
+def _by_block(frame: Frame, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """The blocks' keys and row numbers; rows of an unknown block, and all rows of a block that holds two, are left out."""
+    known = np.flatnonzero((frame["invocation"] != "") & ~np.isnan(frame["block"]))
+    found, first, count = np.unique(keys[known], return_index=True, return_counts=True)
+    return found[count == 1], known[first[count == 1]]
 
 
 def _clusters(frame: Frame) -> tuple[NDArray[Any], str]:

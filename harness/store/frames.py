@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,11 +10,27 @@ import numpy as np
 from harness.comparison.frame import FLAGS as FRAME_FLAGS
 from harness.comparison.frame import NUMBERS, TEXTS, Frame, make_frame, text_column
 from harness.errors import StoreError
+from harness.store.large import LARGE_BYTES, large_frame
 from harness.store.read import Store, Table
 from harness.store.schema import FLAGS, FLOATS, INTEGERS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def read_frame(store: Store) -> tuple[Frame, int]:
+    """A store's runs as a frame, and the bytes of its torn last line. Raises StoreError with line, column and value."""
+    if is_large(store.runs_path):
+        large = large_frame(store.runs_path, store.name)
+        if large is not None:
+            _check_accuracies(large[0], store.runs_path)
+            return large
+    table = store.table()
+    return frame_of(table), table.torn
+
+
+def is_large(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > LARGE_BYTES
 
 
 def frame_of(table: Table) -> Frame:
@@ -22,16 +39,16 @@ def frame_of(table: Table) -> Frame:
     columns |= {n: table.flags(n) for n in FRAME_FLAGS if n in table.columns}
     columns |= {n: text_column(table.columns[n]) for n in TEXTS if n in table.columns}
     frame = make_frame(columns, table.rows, table.name)
-    _check_accuracies(frame, table)
+    _check_accuracies(frame, table.path or table.name)
     return frame
 
 
-def _check_accuracies(frame: Frame, table: Table) -> None:
+def _check_accuracies(frame: Frame, where: Path | str) -> None:
     with np.errstate(invalid="ignore"):
         wrong = np.flatnonzero((frame["accuracy"] < 0) | (frame["accuracy"] > 1))
     if wrong.size:
         raise StoreError(
-            f"{table.path or table.name} line {wrong[0] + 2}: the accuracy is {frame['accuracy'][wrong[0]]:g}; "
+            f"{where} line {wrong[0] + 2}: the accuracy is {frame['accuracy'][wrong[0]]:g}; "
             "it must lie between 0 and 1. Restore the file from a copy, or mend that line."
         )
 

@@ -214,3 +214,19 @@ def existing_store(results: Path, name: str) -> Store:
             "An experiment has a store once `harness run NAME` has made its runs; --results DIR looks elsewhere."
         )
     return store
+
+
+def ledger_of(store: Store) -> list[dict[str, Any]]:
+    """What was asked of a store's runs, and when; a line that cannot be read is kept as it stands."""
+    path = store.folder / "ledger.jsonl"
+    if not path.is_file():
+        return []
+    out = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line) if line.strip() else None
+        except json.JSONDecodeError:
+            entry = {"event": "unreadable", "line": line}
+        if isinstance(entry, dict):
+            out.append(entry)
+    return out

@@ -199,7 +199,7 @@ def test_arms_that_share_a_trained_network_are_compared_network_by_network() -> 
     alone = judged(a, b, **asked)
     shared = judged(a.assign(trained_run=a["run_id"]), b.assign(trained_run=a["run_id"]), **asked)
     assert (alone["verdict"], shared["verdict"]) == ("inconclusive", "pass")
-    assert shared["accuracy"]["difference_pp"]["method"] == "paired t"
+    assert shared["accuracy"]["difference_pp"]["method"] == "paired t, shared networks"
     assert shared["accuracy"]["difference_pp"]["value"] == pytest.approx(0.018)
 
 

@@ -1,0 +1,74 @@
+"""Looking is written down: a test that is repeated while the runs grow is noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from frames import codes, judged, pair
+from helpers import TRAIN, ledger_of, write
+
+import harness
+
+
+def looks(folder, store: str) -> list[tuple[object, object]]:
+    return [(e["arm"], e["n"]) for e in ledger_of(folder, store) if e["event"] == "look"]
+
+
+def test_a_comparison_repeated_on_a_growing_store_is_noticed(cli_inside, tmp_path) -> None:
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    cli_inside("run", "old.py", "new.py", "--seeds", "5", "-q")
+    assert looks(tmp_path, "old-vs-new") == [("new", 5)], "the verdict that a run prints is a look"
+    again = cli_inside("compare", "old", "new", "--margin-pp", "1")
+    assert looks(tmp_path, "old-vs-new") == [("new", 5)], "looking again at the same runs is no further look"
+    assert "peeked" not in again.stdout
+    grown = cli_inside("run", "old.py", "new.py", "--seeds", "8", "-q")
+    assert "peeked" in grown.stdout
+    assert "at 5 runs, and now at 8" in grown.stdout
+    assert looks(tmp_path, "old-vs-new") == [("new", 5), ("new", 8)]
+
+
+def test_fresh_seeds_of_another_stage_are_not_peeked_at(cli_inside, tmp_path) -> None:
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    cli_inside("run", "old.py", "new.py", "--seeds", "5", "--stage", "screen", "-q")
+    confirmed = cli_inside("run", "old.py", "new.py", "--seeds", "12", "--stage", "confirm", "-q")
+    assert "peeked" not in confirmed.stdout
+
+
+def agreeing(n: int, r: float, seed: int = 3):
+    """Two arms of `n` shared seeds whose accuracies correlate by about `r`."""
+    rng = np.random.default_rng(seed)
+    a, b = pair(n=n)
+    shared, own = rng.normal(size=n), rng.normal(size=n)
+    for frame, z in ((a, shared), (b, r * shared + np.sqrt(1 - r * r) * own)):
+        frame["correct"] = np.round(9400 + 15 * z).astype(int)
+        frame["total"] = 10_000
+        if "accuracy" in frame.columns:
+            del frame["accuracy"]
+        frame["seed"] = np.arange(n)
+    return a, b
+
+
+@pytest.mark.parametrize(
+    ("n", "r", "method"),
+    [
+        (200, 0.8, "paired t, agreeing seeds"),
+        (200, 0.0, "welch"),
+        (90, 0.8, "welch"),  # too few pairs to know a correlation
+    ],
+)
+def test_seeds_pair_only_where_they_provably_agree(n: int, r: float, method: str) -> None:
+    a, b = agreeing(n, r)
+    assert judged(a, b, margin_pp=0.1)["accuracy"]["difference_pp"]["method"] == method
+
+
+def test_a_control_with_runs_of_its_own_is_not_paired() -> None:
+    a, b = agreeing(200, 0.8)
+    extra = a.assign(seed=a["seed"] + 1000, invocation="elsewhere", run_id=[f"x{i}" for i in range(len(a))])
+    import pandas as pd
+
+    whole = pd.concat([a, extra], ignore_index=True)
+    one = harness.compare(whole, b, margin_pp=0.1).as_dict()["comparisons"][0]
+    assert one["accuracy"]["difference_pp"]["method"] == "welch"
+    assert "peeked" not in codes(one)
