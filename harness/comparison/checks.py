@@ -305,10 +305,11 @@ def check_missing(pair: Pair) -> Iterator[Finding]:
 def _replicate_gaps(side: Sample) -> Iterator[str]:
     rows = side.rows.where(~side.rows["warmup"] & ~np.isnan(side.rows["replicate"]))
     codes, _ = rows.groups("experiment", "stage", "config_hash")
+    done = completed(rows)
     for here in rows_by_code(codes):
         numbers = rows["replicate"][here]
         planned = int(numbers.max()) - int(numbers.min()) + 1
-        lost = planned - np.unique(numbers[completed(rows)[here]]).size
+        lost = planned - np.unique(numbers[done[here]]).size
         if lost > 0:
             yield f"{lost} of {planned} of {side.name}"
 

@@ -20,9 +20,10 @@ from harness.stats.clustered import clustered_mean
 from harness.stats.contrast import Contrast
 from harness.stats.means import hedges_g, one_sample
 from harness.stats.moments import moments
-from harness.stats.multiplicity import critical_value, loadings
+from harness.stats.multiplicity import benjamini_hochberg, critical_value, holm, loadings
 from harness.stats.proportions import newcombe, two_proportion_p, wilson
 from harness.stats.ratios import cost_of_success, cost_ratio_from_speedup, log_ratio_to_ratio
+from harness.stats.selection import winner_interval
 from harness.stats.shrinkage import empirical_bayes, expected_luck
 
 SCHEMA = 1
@@ -56,20 +57,32 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a candidate is worth as one of several: all in percentage points, differences from the control."""
+    """What a candidate is worth as one of `k`: all in percentage points, differences from the control.
+
+    `holm_p` and `bh_p` are two-sided p-values adjusted over the candidates; `conditional` is the best one's value given
+    that it was the best, a diagnostic.
+    """
 
     k: int
-    shrunk_pp: float | None
-    low_pp: float | None
-    high_pp: float | None
-    luck_pp: float | None
+    shrunk_pp: float | None = None
+    low_pp: float | None = None
+    high_pp: float | None = None
+    luck_pp: float | None = None
+    holm_p: float | None = None
+    bh_p: float | None = None
+    conditional: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
+        won = self.conditional
         return {
             "k": self.k,
             "shrunk_pp": finite(self.shrunk_pp),
             "simultaneous_ci95_pp": [finite(self.low_pp), finite(self.high_pp)],
             "luck_pp": finite(self.luck_pp),
+            "holm_p": finite(self.holm_p),
+            "bh_p": finite(self.bh_p),
+            "conditional_pp": None if won is None else finite(won.value),
+            "conditional_ci95_pp": [None, None] if won is None else [finite(won.low), finite(won.high)],
         }
 
 
@@ -314,26 +327,45 @@ def _cost_ratio(pair: Pair) -> Estimate:
 
 
 def _selections(pairs: Sequence[Pair]) -> list[Selection | None]:
-    """Shrunken estimates, simultaneous intervals and the luck of the best, over all candidates that have a spread."""
-    usable = [p.difference_pp for p in pairs if p.difference_pp.usable]
+    """Shrunken estimates, simultaneous intervals, adjusted p and the luck of the best, over all candidates with a spread."""
     k = len(pairs)
+    usable = [i for i, p in enumerate(pairs) if p.difference_pp.usable]
     if not usable:
-        return [Selection(k, None, None, None, None) for _ in pairs]
-    ses = [c.se or 0.0 for c in usable]
-    shrunk = dict(zip(map(id, usable), empirical_bayes([c.value for c in usable], ses, centre=0.0).values, strict=True))
-    # The control's own error is common to all candidates and wins no race: luck lies in the candidates' part.
-    own = [100 * (moments(p.candidate.accuracy).sd or 0.0) / math.sqrt(max(1, p.candidate.n)) for p in pairs]
-    luck = expected_luck(k, float(np.mean(own)))
+        return [Selection(k) for _ in pairs]
+    contrasts = [pairs[i].difference_pp for i in usable]
+    values = np.array([c.value for c in contrasts])
+    shrunk = empirical_bayes(values, [c.se or 0.0 for c in contrasts], centre=0.0).values
+    p = [c.p_two_sided() or 1.0 for c in contrasts]
+    adjusted = zip(holm(p).tolist(), benjamini_hochberg(p).tolist(), strict=True)
+    luck = expected_luck(k, float(np.mean(_own_errors(pairs))))
     critical, df = _dunnett(pairs, alpha=0.05, two_sided=True)
-    out: list[Selection | None] = []
-    for pair in pairs:
-        c = pair.difference_pp
-        if not c.usable or c.se is None:
-            out.append(Selection(k, None, None, None, luck))
-            continue
-        reach = _reach(pair, critical, df, k, 0.025) * c.se
-        out.append(Selection(k, shrunk[id(c)], c.value - reach, c.value + reach, luck))
+    out: list[Selection | None] = [Selection(k, luck_pp=luck) for _ in pairs]
+    for i, c, one_shrunk, (p_holm, p_bh) in zip(usable, contrasts, shrunk, adjusted, strict=True):
+        reach = _reach(pairs[i], critical, df, k, 0.025) * (c.se or 0.0)
+        out[i] = Selection(k, one_shrunk, c.value - reach, c.value + reach, luck, p_holm, p_bh)
+    if len(usable) > 1:
+        order = np.argsort(values)
+        best, second = usable[order[-1]], usable[order[-2]]
+        out[best] = replace(out[best] or Selection(k), conditional=_conditional(pairs[best], pairs[second]))
     return out
+
+
+def _own_errors(pairs: Sequence[Pair]) -> list[float]:
+    """Each candidate's own standard error: the control's is common to all and wins no race. Of pairs, the difference's."""
+    return [
+        (p.difference_pp.se or 0.0)
+        if p.paired_accuracies is not None
+        else 100 * (moments(p.candidate.accuracy).sd or 0.0) / math.sqrt(max(1, p.candidate.n))
+        for p in pairs
+    ]
+
+
+def _conditional(best: Pair, second: Pair) -> Estimate:
+    """What the winner is worth given that it won: a diagnostic for independent arms, wide where the race was close."""
+    se = _own_errors([best])[0]
+    if se <= 0 or best.paired_accuracies is not None or second.paired_accuracies is not None:
+        return Estimate(None, reason="the arms are not independent" if se > 0 else "no spread")
+    return winner_interval(best=best.difference_pp.value, runner_up=second.difference_pp.value, se=se)
 
 
 def _reach(pair: Pair, critical: float, df: float, k: int, tail: float) -> float:

@@ -75,8 +75,9 @@ class Frame:
 
     def groups(self, *names: str) -> tuple[NDArray[np.intp], list[tuple[Any, ...]]]:
         """Each row's number among the distinct combinations of these columns, and the combinations as they first appear."""
-        codes, first = codes_of(row_keys(*(self[name] for name in names)))
-        rows = np.unique(codes, return_index=True)[1] if len(first) > 1 else np.arange(len(first))
+        codes, found = codes_of(row_keys(*(self[name] for name in names)))
+        rows = np.zeros(len(found), dtype=np.intp)
+        rows[codes[::-1]] = np.arange(self.rows)[::-1]  # the last write stands: the first row of each
         return codes, [tuple(self[name][row] for name in names) for row in rows.tolist()]
 
     def in_time(self) -> NDArray[np.intp]:

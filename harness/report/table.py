@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.comparison.compare import ArmSummary, CandidateResult, Comparison
-from harness.comparison.words import number, percent_interval, pp_interval, ratio_interval, seconds_interval
+from harness.comparison.compare import ArmSummary, CandidateResult, Comparison, Selection
+from harness.comparison.words import number, p_text, percent_interval, pp_interval, ratio_interval, seconds_interval
 from harness.model.estimate import Finding
 
 SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
@@ -49,14 +49,14 @@ def _rows(c: Comparison) -> list[list[str]]:
     """Header, control and candidates; columns that say nothing anywhere are left out."""
     several = any(one.selection for one in c.comparisons)
     header = ["", "n", "accuracy", "vs control", "", "time", "speed-up"]
-    header += ["shrunk", "simultaneous 95 %"] if several else []
+    header += ["shrunk", "simultaneous 95 %", "p (Holm)"] if several else []
     header += ["at target"]
     base = replace(c.control, time_s=c.comparisons[0].control.time_s)  # times of other days stand beside no candidate's
     rows = [
         header,
         [base.name, str(base.n), percent_interval(base.accuracy), "", "", seconds_interval(base.time_s), ""],
     ]
-    rows[1] += ["", ""] if several else []
+    rows[1] += ["", "", ""] if several else []
     rows[1] += [_at_target(base)]
     marks = _marks(c)
     for one in c.comparisons:
@@ -69,11 +69,37 @@ def _row(one: CandidateResult, several: bool, marks: dict[str, str]) -> list[str
     row = [arm.name, str(arm.n), percent_interval(arm.accuracy), pp_interval(one.difference_pp), _sign(one)]
     row += [seconds_interval(arm.time_s), _speedup(one, marks)]
     if several:
-        s = one.selection
-        shrunk = "" if s is None or s.shrunk_pp is None else f"{number(s.shrunk_pp, 2, sign=True)} pp"
-        known = s is not None and s.low_pp is not None and s.high_pp is not None
-        row += [shrunk, f"[{number(s.low_pp, 2, sign=True)}, {number(s.high_pp, 2, sign=True)}]" if known else ""]  # type: ignore[union-attr,arg-type]
+        row += _selection_cells(one.selection)
     return [*row, _at_target(arm)]
+
+
+def _selection_cells(s: Selection | None) -> list[str]:
+    """Shrunken estimate, simultaneous interval and Holm's p; empty where there is no spread."""
+    if s is None or s.shrunk_pp is None or s.low_pp is None or s.high_pp is None:
+        return ["", "", ""]
+    interval = f"[{number(s.low_pp, 2, sign=True)}, {number(s.high_pp, 2, sign=True)}]"
+    return [
+        f"{number(s.shrunk_pp, 2, sign=True)} pp",
+        interval,
+        p_text(s.holm_p).removeprefix("p = ").removeprefix("p "),
+    ]
+
+
+def _luck_lines(c: Comparison) -> list[str]:
+    """How much of the best is luck, and what the best is worth given that it won."""
+    chosen = [(one.candidate.name, one.selection) for one in c.comparisons if one.selection is not None]
+    if not chosen or chosen[0][1].luck_pp is None:
+        return []
+    k, luck = chosen[0][1].k, chosen[0][1].luck_pp
+    lines = [f"the best of {k} equal candidates stands {number(luck, 2, sign=True)} pp above the truth by luck"]
+    for name, s in chosen:
+        won = s.conditional
+        if won is not None and won.value is not None and won.low is not None and won.high is not None:
+            limits = f"[{number(won.low, 2, sign=True)}, {number(won.high, 2, sign=True)}]"
+            lines.append(
+                f"given that {name} is the best here: {number(won.value, 2, sign=True)} pp {limits} (a diagnostic)"
+            )
+    return lines
 
 
 def _sign(one: CandidateResult) -> str:
@@ -167,7 +193,7 @@ def _notes(c: Comparison) -> list[str]:
         whom = f" ({', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''})" if several else ""
         lines.append(f"{marks[code]} {code}{whom}: {finding.message}")
         lines.append(f"  → {finding.advice}")
-    return [*lines, *_excluded(c)]
+    return [*lines, *_luck_lines(c), *_excluded(c)]
 
 
 def _excluded(c: Comparison) -> list[str]:

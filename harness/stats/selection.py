@@ -18,7 +18,7 @@ def winner_interval(*, best: float, runner_up: float, se: float, confidence: flo
     """
     if not (se > 0 and best >= runner_up):
         raise ValueError("needs se > 0 and best >= runner_up")
-    if best == runner_up:
+    if best - runner_up <= 1e-3 * se:
         return Estimate(None, None, None, method="conditional", reason="a tie: being best says nothing")
     tail = (1 - confidence) / 2
 

@@ -63,7 +63,16 @@ COMPARISON = {
     "headline": (str,),
     "more_runs": (int, type(None)),
     "findings": [{"code": (str,), "severity": {"refuse", "warn", "info"}, "message": (str,), "advice": (str,)}],
-    "selection?": {"k": (int,), "shrunk_pp": NUMBER, "simultaneous_ci95_pp": [NUMBER], "luck_pp": NUMBER},
+    "selection?": {
+        "k": (int,),
+        "shrunk_pp": NUMBER,
+        "simultaneous_ci95_pp": [NUMBER],
+        "luck_pp": NUMBER,
+        "holm_p": NUMBER,
+        "bh_p": NUMBER,
+        "conditional_pp": NUMBER,
+        "conditional_ci95_pp": [NUMBER],
+    },
 }
 DOCUMENT = {
     "schema": {1},
