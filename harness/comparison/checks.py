@@ -239,7 +239,8 @@ def check_skew(pair: Pair) -> Iterator[Finding]:
             continue
         g1 = skewness(side.accuracy) or 0.0
         far = len(outliers(side.accuracy))
-        if abs(g1) > 1 or (abs(g1) > 0.5 and far > 0.005 * side.n + 0.5):
+        surely = abs(g1) > 2.9 * math.sqrt(6 / side.n)  # the error of g1 in normal samples
+        if abs(g1) > 1 or (abs(g1) > 0.5 and (surely or far > 0.005 * side.n + 0.5)):
             yield f.skewed(side.name, g1, far)
 
 

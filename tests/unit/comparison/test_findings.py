@@ -127,6 +127,11 @@ def diverged(a: pd.DataFrame, b: pd.DataFrame) -> None:
     b.loc[[3, 11], "correct"] -= 120
 
 
+def long_tail(a: pd.DataFrame, b: pd.DataFrame) -> None:
+    """One run in 50 ends four standard deviations lower."""
+    b.loc[::50, "correct"] -= 48
+
+
 def wider(factor: float) -> Case:
     def change(a: pd.DataFrame, b: pd.DataFrame) -> None:
         middle = b["correct"].mean()
@@ -235,6 +240,7 @@ FIRES: list[tuple[str, str, set[str], Case]] = [
     ("slow-first-run", "warn", NOTHING, both(slow_first)),
     ("outliers", "warn", NOTHING, both(a_few_far)),
     ("skewed", "warn", NOTHING, of(diverged)),
+    ("skewed", "warn", NOTHING, of(long_tail, *pair(200))),
     ("spread-differs", "warn", NOTHING, wider(3.0)),
     ("spread-differs", "warn", NOTHING, of(noisy_times)),
     ("throttled", "warn", NOTHING, put("throttle", "sw_power_cap", rows=slice(1))),
@@ -278,6 +284,7 @@ SILENT: list[tuple[str, Case]] = [
     ("slow-first-run", both(one_slow_start)),
     ("outliers", both(a_few_off)),
     ("skewed", of(lambda a, b: None)),
+    ("skewed", of(long_tail, *pair(100, seed=6))),
     ("spread-differs", wider(1.7)),
     ("spread-differs", of(one_slow_process)),
     ("throttled", put("throttle", "")),
