@@ -92,8 +92,8 @@ def _grouped(
     labels = clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
     if len(labels) != v.size:
         raise ValueError(f"{v.size} values but {len(labels)} cluster labels")
-    number: dict[Hashable, int] = {}
-    codes = np.array([number.setdefault(label, len(number)) for label in labels], dtype=np.intp)
+    number = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    codes = np.fromiter(map(number.__getitem__, labels), dtype=np.intp, count=len(labels))
     return v, codes, np.bincount(codes, minlength=len(number)).astype(np.float64)
 
 
