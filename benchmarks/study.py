@@ -313,7 +313,7 @@ and what they conclude.
   margin {MARGIN} pp, alpha .05; shipped if the verdict is `pass`. Every passed time or superiority endpoint counts as a claim, also
   where the verdict is another.
 - **Work not declared**: the same where the harness knows neither steps nor what a key changes, so that `compute-neutral` cannot
-  speak: only the interleaved design holds the error.
+  speak: only the interleaved design holds the error. A rate of 5 % from 250 campaigns has a standard error of 1.4 points.
 
 The column of true “faster” counts campaigns whose stack makes fewer steps. A “faster” is wrong where the arm makes as many steps of
 the same work; a “better” where its true mean is not above the baseline's. The third world shows that caution is not all there

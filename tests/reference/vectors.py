@@ -348,6 +348,14 @@ def _two_samples() -> list[Vector]:
         Vector(f, "Welch: interval", r, "-.1710156 7.5710156", lambda: ci(oj_vc.estimate())),
         Vector(
             f,
+            "Welch, unequal arms (blood counts, second drug): t, df, p",
+            "scipy ttest_ind",
+            "3.3053143622690477 6.333034350606968 .01505982907786063",
+            lambda: t_df_p(welch(BLOOD[1], BLOOD_CONTROL)),
+            1e-9,
+        ),
+        Vector(
+            f,
             "Hedges J, g",
             r,
             ".9870036 .4880931",
@@ -983,6 +991,12 @@ def table() -> str:
         lines.append(f"| {v.what} | {v.source} | {expected}{within} | {', '.join(map(shown, got))} | {ok} |")
     right = sum(v.holds(v.got()) for v in VECTORS)
     return "\n".join([*lines, "", f"{right} of {len(VECTORS)} vectors agree."])
+
+
+def section(document: Path, name: str) -> str:
+    """What stands between `<!-- name -->` and `<!-- /name -->`."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return found[1] if found else ""
 
 
 def put(document: Path, section: str, text: str) -> None:

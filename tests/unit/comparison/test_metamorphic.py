@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harness
+from harness.comparison.samples import needed_count
 
 FEW = settings(max_examples=12, deadline=None)
 ORDER = ("fail", "inconclusive", "pass")
@@ -75,6 +76,13 @@ def test_fractions_and_counts_are_one_thing(frames: Frames, claim: str) -> None:
     for other in (judged(*fractions, **asked), judged(*finer, **asked)):
         assert decisions(other) == decisions(counts)
         assert near(other["accuracy"]["difference_pp"]["value"], counts["accuracy"]["difference_pp"]["value"])
+
+
+@given(st.integers(1, 10_000), st.integers(1, 100))
+def test_the_threshold_of_success_is_exact(basis_points: int, hundreds: int) -> None:
+    """.07 of 100 is 7, although .07 * 100 is above 7 in floating point."""
+    assert needed_count(basis_points / 10_000, 10_000 * hundreds) == basis_points * hundreds
+    assert needed_count(0.07, 100) == 7
 
 
 def test_percentages_are_told_from_fractions() -> None:
