@@ -331,7 +331,7 @@ def killed_by(mutation: Mutation, folder: Path) -> list[str]:
 def write(lines: list[str]) -> None:
     """The table into the document; rows of mistakes that were not made now stay as they were."""
     sys.path.insert(0, str(ROOT / "tests/reference"))
-    from vectors import DOCUMENT, put, section
+    from vectors import DOCUMENT, put, section  # type: ignore[import-not-found]
 
     rows = {line.split(" | ")[0]: line for line in [*section(DOCUMENT, "mutations").splitlines(), *lines[2:]]}
     there = [rows[f"| {m.what}"] for m in MUTATIONS if f"| {m.what}" in rows]

@@ -33,6 +33,7 @@ from harness.comparison.compare import compare_samples
 from harness.comparison.frame import make_frame, text_column
 from harness.comparison.pair import Promise
 from harness.comparison.samples import Sample, make_sample
+from harness.model.experiment import Claim
 from harness.stats.contrast import Contrast
 from harness.stats.means import one_sample
 
@@ -158,7 +159,7 @@ def confirm(rng: np.random.Generator, truth: float, steps: int, *, declared: boo
 
     The claim is known before the runs: `faster` where the stack makes fewer steps, or nobody knows; else `accurate`.
     """
-    claim = "faster" if steps < STEPS or not declared else "accurate"
+    claim: Claim = "faster" if steps < STEPS or not declared else "accurate"
     times = interleaved(rng, CONFIRM, [STEPS, steps])
     sides = [
         arm(name, accuracies(rng, mean, CONFIRM), seconds, work if declared else None, stage="confirm", first=10_000)
