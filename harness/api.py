@@ -76,9 +76,11 @@ def _claim(claim: str | None) -> str | None:
     return claim
 
 
-def _within(value: float | None, name: str, most: float, *, above_zero: bool = False) -> float | None:
+def _within(value: Any, name: str, most: float, *, above_zero: bool = False) -> float | None:
     if value is None:
         return None
+    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+        raise UsageError(f"{name} is {value!r}; it must be a number")
     if not 0 <= value <= most or (above_zero and value == 0):
         raise UsageError(f"{name} is {value}; allowed is {'above 0 and at most' if above_zero else '0 to'} {most}")
     return float(value)

@@ -157,10 +157,11 @@ def _progress(table: Table | None, stage: str) -> tuple[set[tuple[str, int]], di
 
 def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo], table: Table, store: Store) -> None:
     """One arm name is one configuration and one version of the code, as long as the store lives."""
-    columns = (table.text("arm"), table.text("config_hash"), table.text("code_hash"))
+    columns = (table.text(name) for name in ("arm", "config_hash", "code_hash", "status", "warmup"))
     stored: dict[str, set[tuple[str, str]]] = {}
-    for name, config_hash, code_hash in set(zip(*columns, strict=True)):
-        stored.setdefault(name, set()).add((config_hash, code_hash))
+    for name, config_hash, code_hash, status, warmup in set(zip(*columns, strict=True)):
+        if status in ("completed", "") and warmup.lower() != "true":  # a failed attempt binds nobody
+            stored.setdefault(name, set()).add((config_hash, code_hash))
     way_out = f"Give this campaign a store of its own with --as NAME (or another folder with --results DIR), or delete {store.folder}."
     for arm in experiment.arms:
         code = infos[arm.name].code_hash(arm.config) or ""

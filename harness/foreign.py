@@ -8,10 +8,11 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness.processes import TAIL_BYTES, die_with_parent
 from harness.trainer import Clock, Metric, Outcome
@@ -124,18 +125,24 @@ class CommandTrainer:
                     argv,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
                     env=environ,
                     cwd=cwd,
                     preexec_fn=die_with_parent,
                 )
+                said: list[str] = []
+                listener = threading.Thread(target=lambda: said.append(_drain(child.stderr, lines=3)))
+                listener.start()
                 with child:
-                    last = _drain(child)
+                    last = _drain(child.stdout)
+                listener.join()
         except FileNotFoundError as problem:
             raise RuntimeError(
                 f"there is no program or folder {problem.filename!r}; check 'argv' and 'cwd'"
             ) from problem
         if child.returncode != 0:
-            raise RuntimeError(f"{shlex.join(argv)} ended with exit status {child.returncode}; it printed last: {last}")
+            words = f"it said on standard error: {said[0]}" if said[0] else f"it printed last: {last}"
+            raise RuntimeError(f"{shlex.join(argv)} ended with exit status {child.returncode}; {words}")
         return last
 
     def evaluate(self, trained: str, config: Mapping[str, Any], *, clock: Clock) -> Outcome:
@@ -174,14 +181,14 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | list) else str(value)
 
 
-def _drain(child: subprocess.Popen[bytes]) -> str:
-    """The last line that is not blank; of the rest at most the last 64 KiB are held at any time."""
+def _drain(stream: IO[bytes] | None, *, lines: int = 1) -> str:
+    """The last lines that are not blank; of the rest at most the last 64 KiB are held at any time."""
     tail = b""
-    assert child.stdout is not None
-    while chunk := child.stdout.read1(TAIL_BYTES):  # type: ignore[attr-defined]
+    assert stream is not None
+    while chunk := stream.read1(TAIL_BYTES):  # type: ignore[attr-defined]
         tail = (tail + chunk)[-TAIL_BYTES:]
-    lines = [line for line in tail.decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    found = [line.strip() for line in tail.decode("utf-8", "replace").splitlines() if line.strip()]
+    return " | ".join(found[-lines:])
 
 
 def script_command(path: Path) -> CommandTrainer:

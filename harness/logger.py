@@ -24,7 +24,7 @@ from harness.errors import StoreError, UsageError, nearest
 from harness.model.run import COLUMNS, RunRecord, utc_now
 from harness.store.append import LineFile
 from harness.store.read import checked_store_name, read_table
-from harness.store.schema import METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
+from harness.store.schema import FLOATS, INTEGERS, METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
 from harness.trainer import Metric
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ def checked_record(record: RunRecord) -> RunRecord:
     """The record with accuracy and counts made to agree. Raises UsageError for what cannot be."""
     if record.status not in STATUSES:
         raise UsageError(f"status is {record.status!r}; allowed is {', '.join(STATUSES)}")
+    _check_types(record)
     correct, total = record.correct, record.total
     if (correct is None) != (total is None):
         raise UsageError("'correct' and 'total' belong together: one is missing")
@@ -214,6 +215,14 @@ def checked_record(record: RunRecord) -> RunRecord:
     if record.time_s is not None and not 0 <= record.time_s < float("inf"):
         raise UsageError(f"time_s is {record.time_s}; it must be a number of seconds, 0 or more")
     return record
+
+
+def _check_types(record: RunRecord) -> None:
+    for name in (*INTEGERS, *FLOATS):
+        value = getattr(record, name)
+        allowed = int if name in INTEGERS else (int, float)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, allowed)):
+            raise UsageError(f"{name} is {value!r}; it must be {'a whole number' if name in INTEGERS else 'a number'}")
 
 
 def _plain(value: Any) -> Any:

@@ -333,10 +333,20 @@ def _drafts(layer: Layer, given: Path | None, preset: str | None) -> tuple[list[
     if control is None:
         return [replace(base, name="control"), *drafts], "control"
     other = _control_layer(control, layer, given, preset, names)
+    if preset and preset not in other.presets and _preset_config(layer, preset):
+        raise SpecError(
+            f"{layer.where}: [presets.{preset}] changes the configuration, and the control {other.name!r} has no such preset: it "
+            f"would run at another size than the candidates. Define [presets.{preset}] in {other.where} (it is inherited by extends)."
+        )
     draft = Draft(
         other.name, other.scalars.get("trainer", trainer), other.config, f"{other.where}: [config]", other.folder
     )
     return [draft, *drafts], other.name
+
+
+def _preset_config(layer: Layer, preset: str) -> bool:
+    """Whether the experiment's own preset changes keys of the trainer."""
+    return bool(layer.own.get("presets", {}).get(preset, {}).get("config"))
 
 
 def _control_layer(control: str, layer: Layer, given: Path | None, preset: str | None, arms: list[str]) -> Layer:

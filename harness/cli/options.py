@@ -80,7 +80,7 @@ def coloured() -> bool:
 
 def columns() -> int | None:
     """Width of the terminal; None where the output is no terminal, so that a file or a pipe gets whole lines."""
-    return shutil.get_terminal_size().columns if coloured() else None
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() or coloured() else None
 
 
 def to_json(document: dict[str, Any]) -> str:

@@ -148,7 +148,25 @@ def _same_work(pair: Pair) -> bool:
 def check_data(pair: Pair) -> Iterator[Finding]:
     a, b = pair.control.runs.known("data_hash"), pair.candidate.runs.known("data_hash")
     if a and b and a != b:
-        yield f.data_mismatch(_listed(a), _listed(b))
+        yield f.data_mismatch(f"hash {_listed(a)}", _listed(b))
+        return
+    totals = [
+        set(side.runs["total"][~np.isnan(side.runs["total"])].tolist()) for side in (pair.control, pair.candidate)
+    ]
+    if all(totals) and not totals[0] & totals[1]:
+        yield f.data_mismatch(f"{int(min(totals[0]))} test examples", f"{int(min(totals[1]))}")
+
+
+def check_seeds_used(pair: Pair) -> Iterator[Finding]:
+    """One result from many seeds: the seed does nothing, and there is no error to judge by."""
+    for side in (pair.control, pair.candidate):
+        seeds = side.runs["seed"][~np.isnan(side.runs["seed"])]
+        accuracy = side.accuracy
+        if len(set(seeds.tolist())) < 5 or accuracy.size != seeds.size or np.ptp(accuracy) > 0:
+            continue
+        coarse = bool((side.runs["total"] < 100).any())  # few test examples agree by chance
+        if 0 < accuracy[0] < 1 and not coarse:
+            yield f.seed_ignored(side.name, accuracy.size)
 
 
 def check_duplicates(pair: Pair) -> Iterator[Finding]:
@@ -390,6 +408,7 @@ def check_peeking(pair: Pair) -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     check_data,
     check_duplicates,
+    check_seeds_used,
     check_design,
     check_environment,
     check_invocations,

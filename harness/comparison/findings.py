@@ -6,6 +6,7 @@ from harness.model.estimate import Finding
 
 TIME = frozenset(("time",))
 SUPERIORITY = frozenset(("time-superiority",))
+ACCURACY = frozenset(("accuracy",))
 BOTH = frozenset(("accuracy", "time"))
 NOTHING: frozenset[str] = frozenset()
 
@@ -89,8 +90,17 @@ def unequal_training(what: str) -> Finding:
 
 def data_mismatch(control: str, candidate: str) -> Finding:
     return Finding(
-        "data-mismatch", "refuse", f"The arms were trained or tested on different data: hash {control} against {candidate}.",
+        "data-mismatch", "refuse", f"The arms were trained or tested on different data: {control} against {candidate}.",
         "Run both arms on the same data, then compare again.", BOTH,
+    )  # fmt: skip
+
+
+def seed_ignored(arm: str, runs: int) -> Finding:
+    return Finding(
+        "seed-ignored", "refuse",
+        f"All {runs} runs of {arm} gave the same accuracy from different seeds: the seed does nothing, and without a spread "
+        "there is no error to judge by.",
+        "Make the training use its seed (in a script: argument --seed or the variable SEED), then run again.", ACCURACY,
     )  # fmt: skip
 
 

@@ -197,7 +197,7 @@ def _blocking(pair: Pair, judged: Judged) -> str:
         return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least"
     named = ", ".join(_open_question(pair, name) + _why(d) for name, d in undecided.items())
     if judged.more_runs is None:
-        return f"{named}; if the truth is near the estimate, more runs will not prove it"
+        return f"{named}; the estimate cannot be told from no effect yet, so no number of runs can be promised"
     return f"{named}; about {judged.more_runs} more runs would decide it"
 
 

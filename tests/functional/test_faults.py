@@ -162,6 +162,10 @@ def test_a_function_whose_file_fails_at_import(cli, tmp_path):
 COMMANDS = {
     "missing program": ('["no-such-program", "{seed}"]', "no program or folder 'no-such-program'"),
     "exit status": ('["sh", "-c", "echo almost; exit 7"]', "ended with exit status 7; it printed last: almost"),
+    "standard error": (
+        '["sh", "-c", "echo almost; echo no such dataset >&2; exit 2"]',
+        "ended with exit status 2; it said on standard error: no such dataset",
+    ),
     "no JSON": ('["echo", "accuracy 0.9"]', "the last line of output is 'accuracy 0.9', which is not JSON"),
     "no output": ('["true"]', "the last line of output is '', which is not JSON"),
     "percentage": ('["echo", "94.0"]', "a fraction is wanted, not a percentage"),
