@@ -67,5 +67,5 @@ def test_the_logger_refuses_what_it_could_not_read_again(tmp_path, fields) -> No
 
 def test_a_margin_that_is_no_number_is_a_usage_error() -> None:
     a, b = pair(n=25)
-    with pytest.raises(UsageError, match="margin_pp is '0.1'"):
+    with pytest.raises(UsageError, match=r"margin_pp is '0\.1'"):
         harness.compare(a, b, margin_pp="0.1")
