@@ -789,3 +789,49 @@ def speedup(control: str, candidate: str, results: Path, target: float | None) -
         raise UsageError("No target is stated: add --target A, the accuracy at which both sweeps are read.")
     samples = [[make_sample(arm.label, [arm.rows]) for arm in arms] for arms in sides]
     return iso_accuracy((control, candidate), samples[0], samples[1], wanted).as_dict()
+
+
+# --- data sets ----------------------------------------------------------------------------------------------
+
+
+def fetch_data(names: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
+    """Bring data sets into the cache; the facts of each. Raises DataError, UsageError."""
+    from harness import datasets
+
+    found = [datasets.named(name) for name in names]  # every name is checked before the first download
+    return {"schema": 1, "datasets": [_facts(each.fetch(say)) for each in found]}
+
+
+def verify_data(names: Sequence[str]) -> dict[str, Any]:
+    from harness import datasets
+
+    return {"schema": 1, "datasets": [_facts(each.verify()) for each in [datasets.named(name) for name in names]]}
+
+
+def list_data() -> dict[str, Any]:
+    """Every data set that a plugin provides, with the cached file where there is one."""
+    from harness import datasets
+
+    found = [datasets.named(name) for name in datasets.names()]
+    rows = [{"name": d.name, "about": d.about, "cached": str(p) if (p := d.cached()) else None} for d in found]
+    return {"schema": 1, "cache": str(datasets.cache_folder()), "datasets": rows}
+
+
+def _facts(facts: Any) -> dict[str, Any]:
+    shapes = {key: list(shape) for key, shape in facts.shapes.items()}
+    return {"name": facts.name, "path": str(facts.path), "hash": facts.hash, "source": facts.source, "shapes": shapes}
+
+
+def data_text(document: Mapping[str, Any]) -> str:
+    lines = []
+    for row in document["datasets"]:
+        sizes = ", ".join(f"{key} {' x '.join(map(str, shape))}" for key, shape in row["shapes"].items())
+        lines.append(f"{row['name']}: verified, hash {row['hash']}, from {row['source']}\n  {sizes}\n  {row['path']}")
+    return "\n".join(lines)
+
+
+def data_list_text(document: Mapping[str, Any]) -> str:
+    rows = document["datasets"]
+    width = max((len(row["name"]) for row in rows), default=0)
+    lines = [f"{row['name']:<{width}}  {'cached' if row['cached'] else '-':<6}  {row['about']}" for row in rows]
+    return "\n".join([*lines, f"Cache: {document['cache']}"])

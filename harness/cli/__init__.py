@@ -17,6 +17,7 @@ COMMANDS = {
     "speedup": "How much faster at equal accuracy, from two sweeps over training length.",
     "list": "List experiments, stores and trainers.",
     "show": "Show one experiment: question, arms, runs so far, ledger.",
+    "data": "Fetch, verify and list data sets.",
     "verify": "Check a store's integrity and re-run one stored seed.",
     "import": "Bring a CSV from elsewhere in as a store.",
     "export": "Write a store as one tidy CSV or JSON Lines file.",
