@@ -47,6 +47,8 @@ class Prepared:
     attempts: dict[tuple[str, int], int]
     warmups: int
     hours: float | None
+    trainings: int
+    steps: dict[str, int | None]
 
     @property
     def complete(self) -> bool:
@@ -62,13 +64,15 @@ class Prepared:
             "stage": self.experiment.stage,
             "seeds": self.experiment.seeds,
             "arms": [
-                {"name": a.name, "role": a.role, "config": a.config, "completed": self.done.get(a.name, 0)}
+                {"name": a.name, "role": a.role, "config": a.config, "steps": self.steps[a.name]}
+                | {"completed": self.done.get(a.name, 0)}
                 for a in self.experiment.arms
             ],
             "blocks": self.plan.blocks,
             "invocations": len(self.plan.invocations),
             "runs": self.plan.runs,
-            "warmups": sum(len(i.arms) for i in self.plan.invocations),
+            "trainings": self.trainings,
+            "warmups": sum(len(i.arms) for i in self.plan.invocations) if self.experiment.warmup else 0,
             "hours": self.hours,
             "notes": list(self.experiment.notes),
         }
@@ -94,6 +98,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     """What `run` would do. Raises UsageError where the store holds runs of something else under these names."""
     from harness.design.plan import make_plan
     from harness.design.seeds import choose_slot
+    from harness.plugins import planned_steps
     from harness.store.read import checked_store_name, open_store
 
     name = checked_store_name(options.store_name or experiment.name)
@@ -121,7 +126,27 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms
     }
     hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
-    return Prepared(experiment, store, plan, slot, counts, attempts, warmups, hours)
+    return Prepared(
+        experiment=experiment,
+        store=store,
+        plan=plan,
+        slot=slot,
+        done=counts,
+        attempts=attempts,
+        warmups=warmups,
+        hours=hours,
+        trainings=_trainings(experiment, infos, plan),
+        steps={arm.name: planned_steps(infos[arm.name], arm.config) for arm in experiment.arms},
+    )
+
+
+def _trainings(experiment: Experiment, infos: Mapping[str, TrainerInfo], plan: Plan) -> int:
+    """Networks to be trained; fewer than runs where arms differ at evaluation only."""
+    from harness.executors.base import shared_trainings
+
+    blocks = [block for invocation in plan.invocations for block in invocation.blocks]
+    per_block = {arms: len(shared_trainings(arms, experiment, infos)) for arms in {block.arms for block in blocks}}
+    return sum(per_block[block.arms] for block in blocks)
 
 
 def _rows_if_any(store: Store) -> Table | None:

@@ -23,7 +23,7 @@ try:
 except ImportError:  # pragma: no cover - not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["DataError", "Dataset", "Facts", "cache_folder", "exclusive", "names", "named", "scratch"]
+__all__ = ["DataError", "Dataset", "Facts", "cache_folder", "exclusive", "named", "names", "scratch"]
 
 GROUP = "harness.datasets"
 CACHE_VARIABLE = "HARNESS_DATA"

@@ -281,6 +281,22 @@ def load_trainer(ref: str, folder: Path | None = None) -> Trainer:
     return FunctionTrainer(path=path, function=getattr(module, found))
 
 
+def planned_steps(info: TrainerInfo, config: Mapping[str, Any]) -> int | None:
+    """Optimiser steps of a run, where the trainer tells them in advance (an optional method `planned_steps(config)`).
+
+    Raises TrainerError where the trainer finds that its keys do not go together.
+    """
+    if info.config_class is None or info.open_ended:
+        return None
+    tell = getattr(load_trainer(info.ref), "planned_steps", None)
+    if tell is None:
+        return None
+    try:
+        return int(tell(build_config(info.config_class, config)))
+    except ValueError as problem:
+        raise TrainerError(f"trainer {info.name}: {problem}") from problem
+
+
 @cache
 def _plugin_info(name: str) -> TrainerInfo:
     return _info_of(_load_entry_point(name), name)

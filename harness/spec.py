@@ -17,7 +17,8 @@ from typing import Any
 
 from harness.errors import SpecError, TrainerError, nearest
 from harness.model.experiment import CLAIMS, STAGES, Arm, Experiment
-from harness.plugins import Knob, TrainerInfo, check_value, is_script, split_ref, trainer_info
+from harness.model.hashing import digest
+from harness.plugins import Knob, TrainerInfo, check_value, is_script, planned_steps, split_ref, trainer_info
 
 SHIPPED = (
     Path(__file__).resolve().parent / "shipped" / "experiments",
@@ -43,10 +44,23 @@ SCALARS: dict[str, Knob] = {
         Knob("seed_root", int, low=0),
         Knob("invocations", int, low=1, high=10000),
         Knob("timeout_s", float, low=0.001),
+        Knob("warmup", bool),
     )
 }
+LENGTH_KEYS = ("epochs", "steps")
 TABLES = ("config", "sweep", "arms", "presets")
-INHERITED = ("trainer", "claim", "target", "margin_pp", "max_slowdown", "alpha", "record", "seed_root", "timeout_s")
+INHERITED = (
+    "trainer",
+    "claim",
+    "target",
+    "margin_pp",
+    "max_slowdown",
+    "alpha",
+    "record",
+    "seed_root",
+    "timeout_s",
+    "warmup",
+)
 SETTABLE = tuple(k for k in SCALARS if k not in ("extends", "trainer", "control", "question"))
 ARM_KEYS = ("name", "config", "trainer", "git")
 SWEEPS = ("grid", "one_at_a_time")
@@ -475,6 +489,7 @@ def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: R
         seed_root=scalars.get("seed_root", 0),
         invocations=scalars.get("invocations"),
         timeout_s=scalars.get("timeout_s"),
+        warmup=scalars.get("warmup", True),
         preset=request.preset,
         notes=notes,
     )
@@ -492,6 +507,23 @@ def _notes(arms: Sequence[Arm]) -> Iterator[str]:
     for arm in arms:
         if control is not None and arm is not control and arm.config_hash == control.config_hash:
             yield f"{arm.name} has the control's configuration: a built-in A/A, any difference is noise"
+    yield from _same_length(arms)
+
+
+def _same_length(arms: Sequence[Arm]) -> Iterator[str]:
+    """Arms that differ in their length alone, and come to the same number of steps."""
+    first: dict[tuple[str, int], Arm] = {}
+    for arm in arms:
+        steps = planned_steps(trainer_info(arm.trainer), arm.config)
+        if steps is None:
+            continue
+        rest = {k: v for k, v in arm.config.items() if k.rpartition(".")[2] not in LENGTH_KEYS}
+        other = first.setdefault((digest([arm.trainer, rest]), steps), arm)
+        if other is not arm and other.config_hash != arm.config_hash:
+            yield (
+                f"{arm.name} comes to the same {steps} steps as {other.name}: the same training, any difference is noise. "
+                "Name lengths in steps to tell them apart"
+            )
 
 
 def _chosen(arms: Sequence[Arm], names: Sequence[str], where: str) -> list[Arm]:

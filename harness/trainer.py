@@ -150,6 +150,9 @@ class Trainer(Protocol):
     @property
     def own_process(self) -> bool: ...
 
+    # Optional: `planned_steps(config) -> int`, the optimiser steps of a run, or ValueError where keys do not go together.
+    # It is asked before the first run, so that two lengths that come to the same are told in time.
+
     def prepare(self, config: Any) -> str | None:
         """Untimed: load data, build what is built once, compile. Returns the hash of the data, where known."""
 

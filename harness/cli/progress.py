@@ -133,7 +133,8 @@ def _opening(display: Display) -> str:
     plan = display.prepared.plan
     return (
         f"{display.prepared.store.name}: {plan.runs} runs in {plan.blocks} blocks over "
-        f"{len(plan.invocations)} invocations, every arm warmed up in each"
+        f"{len(plan.invocations)} invocations"
+        + (", every arm warmed up in each" if display.prepared.experiment.warmup else ", no warm-ups")
     )
 
 

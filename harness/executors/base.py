@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.design.plan import Plan
 from harness.design.seeds import seed_of
-from harness.model.experiment import Experiment
+from harness.model.experiment import Arm, Experiment
 from harness.model.run import RunRecord
 from harness.plugins import TrainerInfo
 from harness.trainer import Metric
@@ -59,8 +60,33 @@ class Campaign:
         stated = self.experiment.timeout_s
         return PREPARE_TIMEOUT_S if stated is None else max(LEAST_PREPARE_S, PREPARE_FACTOR * stated)
 
+    def trainings(self, arms: Sequence[str]) -> list[list[str]]:
+        return shared_trainings(arms, self.experiment, self.infos)
+
     def warmup_seed(self, number: int) -> int:
         return seed_of(self.slot, "warmup", (self.warmups + number) % 2**16)
+
+
+def shared_trainings(arms: Sequence[str], experiment: Experiment, infos: Mapping[str, TrainerInfo]) -> list[list[str]]:
+    """`arms` by the training that they share, in their order: those that differ at evaluation only are one group.
+
+    Arms of one and the same configuration (a built-in A/A) train each for themselves, unless others share with them.
+    """
+    groups: dict[str, list[str]] = {}
+    for arm in arms:
+        groups.setdefault(_training_key(experiment.arm(arm), infos[arm]), []).append(arm)
+    shared = [
+        [group] if len({experiment.arm(arm).config_hash for arm in group}) > 1 else [[arm] for arm in group]
+        for group in groups.values()
+    ]
+    return sorted(itertools.chain.from_iterable(shared), key=lambda group: arms.index(group[0]))
+
+
+def _training_key(arm: Arm, info: TrainerInfo) -> str:
+    """What decides the trained network, and the process that holds it; the arm's own name where it cannot be shared."""
+    if not info.declares_compute or info.own_process:
+        return f"arm {arm.name}"
+    return f"{info.process_key(arm.config)} {info.training_hash(arm.config)}"
 
 
 @dataclass(frozen=True)

@@ -214,47 +214,22 @@ class _Turn:
     # --- runs -----------------------------------------------------------------------------------------------
 
     def _warm_up(self, arms: Sequence[str]) -> None:
-        for arm in block_order(arms, self.campaign.experiment.seed_root, self.name):
-            _tell(self.workers[arm], {"do": "prepare", "arms": [arm]})
-            self._answer(self.workers[arm], [arm])
-            seed = self.campaign.warmup_seed(self.state.next_warmup())
-            self._attempt([arm], seed, None, 0, warmup=True)
+        """Each arm made ready and run once; arms that share a training share that of the warm-up too."""
+        for group in self.campaign.trainings(block_order(arms, self.campaign.experiment.seed_root, self.name)):
+            for arm in group:
+                _tell(self.workers[arm], {"do": "prepare", "arms": [arm]})
+                self._answer(self.workers[arm], [arm])
+            if self.campaign.experiment.warmup:
+                self._attempt(group, self.campaign.warmup_seed(self.state.next_warmup()), None, 0, warmup=True)
 
     def _run_block(self, block: Block) -> None:
         """The block's arms in their order; arms that differ at evaluation only are scored on one training."""
         position = 0
-        for group in self._trainings(block.arms):
+        for group in self.campaign.trainings(block.arms):
             while todo := [a for a in self.state.wanted(group) if self._may_try(a, block)]:
                 if self._attempt(todo, block.seed, block, position):
                     break
             position += len(group)
-
-    def _trainings(self, arms: Sequence[str]) -> list[list[str]]:
-        """Arms by the training that they share, in the order of the block.
-
-        An arm with the very configuration of another (a built-in A/A) trains for itself; the control is the one that
-        shares with the rest.
-        """
-        experiment = self.campaign.experiment
-        groups: dict[tuple[str, int], list[str]] = {}
-        for arm in sorted(arms, key=lambda name: experiment.arm(name).role != "control"):
-            key = self._training_key(arm)
-            copies = sum(
-                experiment.arm(a).config_hash == experiment.arm(arm).config_hash
-                for g, n in groups
-                if g == key
-                for a in groups[g, n]
-            )
-            groups.setdefault((key, copies), []).append(arm)
-        ordered = [sorted(group, key=list(arms).index) for group in groups.values()]
-        return sorted(ordered, key=lambda group: arms.index(group[0]))
-
-    def _training_key(self, arm: str) -> str:
-        """What decides the trained network, in this process; an arm's own name where it cannot be shared."""
-        info, config = self.campaign.infos[arm], self.campaign.experiment.arm(arm).config
-        if not info.declares_compute or info.own_process:
-            return f"arm {arm}"
-        return f"{id(self.workers.get(arm))} {info.training_hash(config)}"
 
     def _may_try(self, arm: str, block: Block) -> bool:
         key = (arm, block.replicate)
@@ -267,7 +242,7 @@ class _Turn:
     def _attempt(self, arms: list[str], seed: int, block: Block | None, position: int, *, warmup: bool = False) -> bool:
         """One request to a worker and the rows that it makes. False: it failed, and the process is still there."""
         started = utc_now()
-        limit = self.campaign.timeout_s * (WARMUP_FACTOR if warmup else len(arms))
+        limit = self.campaign.timeout_s * len(arms) * (WARMUP_FACTOR if warmup else 1)
         lost = False
         try:
             answer = self.workers[arms[0]].ask({"do": "run", "arms": arms, "seed": seed}, limit)

