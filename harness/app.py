@@ -432,7 +432,7 @@ def _note_looks(question: Question, judged: Comparison, results: Path) -> None:
     for sample, one in zip(question.candidates, judged.comparisons, strict=True):
         if not sample.store or sample.n in sample.looks or not sample.n:
             continue
-        facts = {"arm": sample.name, "stage": sample.stage, "n": sample.n, "control_n": one.control.n}
+        facts = {"arm": sample.arm, "stage": sample.stage, "n": sample.n, "control_n": one.control.n}
         with suppress(StoreError):  # a store that is read only is judged all the same
             note_in_ledger(
                 results / sample.store, "look", facts | {"claim": judged.promise.claim, "verdict": one.verdict}
@@ -787,5 +787,5 @@ def speedup(control: str, candidate: str, results: Path, target: float | None) -
     wanted = target if target is not None else next((t for t in stated if t is not None), None)
     if wanted is None:
         raise UsageError("No target is stated: add --target A, the accuracy at which both sweeps are read.")
-    samples = [[make_sample(arm.label, [arm.rows]) for arm in arms] for arms in sides]
+    samples = [[make_sample(arm.arm, [arm.rows]) for arm in arms] for arms in sides]
     return iso_accuracy((control, candidate), samples[0], samples[1], wanted).as_dict()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.comparison.frame import Frame
-from harness.comparison.samples import Sample, make_sample
+from harness.comparison.samples import Sample, make_sample, told_apart
 from harness.errors import StoreError, UsageError, nearest
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
@@ -22,10 +22,6 @@ class Chosen:
     arm: str
     rows: Frame
     role: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.arm
 
     @property
     def config_hash(self) -> str:
@@ -100,15 +96,17 @@ def resolve(
     """The samples behind `CONTROL CANDIDATE...`, or behind one store that holds both.
 
     For accuracy the control has its own runs and those that ran interleaved with the candidates under the same
-    configuration; blocks find each other by invocation, whichever store they lie in. `alone` accepts a single arm;
-    `asked` names what the command line promises, whatever the experiments state.
+    configuration; blocks find each other by invocation, whichever store they lie in. Arms that share a name are called
+    `store:arm`. `alone` accepts a single arm; `asked` names what the command line promises, whatever the experiments state.
     """
     control, candidates = _split(shelf, names, alone=alone)
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
+    control_name, *names_of_candidates = told_apart([(c.store.name, c.arm) for c in (control, *candidates)])
     return Question(
-        control=make_sample(control.label, frames, stage=None),
+        control=make_sample(control_name, frames, stage=None),
         candidates=tuple(
-            _looked_at(c, make_sample(c.label, [c.rows], stage=stage, latest_stage=True)) for c in candidates
+            _looked_at(c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
+            for c, name in zip(candidates, names_of_candidates, strict=True)
         ),
         promises=_promises(control, candidates, asked),
     )
@@ -121,7 +119,7 @@ def _looked_at(chosen: Chosen, sample: Sample) -> Sample:
         for entry in ledger_of(chosen.store)
         if entry.get("event") == "look" and entry.get("arm") == chosen.arm and entry.get("stage") == sample.stage
     ]
-    return replace(sample, looks=tuple(n for n in looks if isinstance(n, int)), store=chosen.store.name)
+    return replace(sample, looks=tuple(n for n in looks if isinstance(n, int)), store=chosen.store.name, arm=chosen.arm)
 
 
 def _split(shelf: Shelf, names: Sequence[str], *, alone: bool = False) -> tuple[Chosen, list[Chosen]]:

@@ -107,6 +107,32 @@ def test_names_of_stores_and_arms(cli_inside: Cli, tmp_path: Path) -> None:
     says(cli_inside("compare", "sweep:control", "sweep:control"), 2, "same runs", "EXPERIMENT:ARM")
 
 
+def test_arms_of_one_name_are_told_apart_by_their_store(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair()
+    store(tmp_path, "monday", a.assign(arm="train"))
+    store(tmp_path, "tuesday", frozen(b).assign(arm="train"))
+    store(tmp_path, "sweep", b.assign(arm="third", seed=b["seed"] + 900))
+    one = answer(cli_inside("compare", "monday", "tuesday", "sweep", "--json"))
+    names = [one["control"]["name"], *(c["candidate"]["name"] for c in one["comparisons"])]
+    assert names == ["monday:train", "tuesday:train", "third"], "only what clashes is named in full"
+    printed = cli_inside("compare", "monday", "tuesday").stdout
+    assert "monday:train and tuesday:train share no blocks" in printed
+    ledger = (tmp_path / "results/tuesday/ledger.jsonl").read_text()
+    assert '"arm": "train"' in ledger and "tuesday:train" not in ledger, "in its own store an arm has its own name"
+    assert cli_inside("compare", "monday", "tuesday", "--json").stdout.count('"peeked"') == 0
+
+
+def test_dataframes_of_one_arm_are_told_apart() -> None:
+    a, b = pair()
+    a, b = a.assign(arm="train", experiment="monday"), b.assign(arm="train", experiment="tuesday")
+    assert named_in(compare(a, b)) == ["monday:train", "tuesday:train"]
+    assert named_in(compare(a, b.assign(experiment="monday"))) == ["control", "candidate"]
+
+
+def named_in(judged: Any) -> list[str]:
+    return [judged.control.name, *(one.candidate.name for one in judged.comparisons)]
+
+
 def test_the_latest_stage_counts_and_an_earlier_one_can_be_asked_for(cli_inside: Cli, tmp_path: Path) -> None:
     a, b = pair()
     early = [f.assign(stage="screen", seed=f["seed"] + 500, invocation="s" + f["invocation"]) for f in (a, b)]
