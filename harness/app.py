@@ -47,6 +47,7 @@ class Prepared:
     attempts: dict[tuple[str, int], int]
     warmups: int
     hours: float | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -71,6 +72,7 @@ class Prepared:
             "warmups": sum(len(i.arms) for i in self.plan.invocations),
             "hours": self.hours,
             "notes": list(self.experiment.notes),
+            "warnings": list(self.warnings),
         }
 
 
@@ -95,6 +97,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     from harness.design.plan import make_plan
     from harness.design.seeds import choose_slot
     from harness.store.read import checked_store_name, open_store
+    from harness.store.taken import taken_slots
 
     name = checked_store_name(options.store_name or experiment.name)
     _executor(options.executor)
@@ -103,9 +106,10 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     infos = trainer_infos(experiment)
     if table is not None:
         _refuse_other_runs(experiment, infos, table, store)
-    slot = store.experiment.get("seed_slot")
+    slot, warnings = store.experiment.get("seed_slot"), tuple[str, ...]()
     if not isinstance(slot, int):
-        slot = choose_slot(store.name, experiment.seed_root, _slots_of_others(options.results, store.name))
+        taken = taken_slots(options.results, store.name)
+        slot, warnings = choose_slot(store.name, experiment.seed_root, taken.slots), taken.warnings
     done, attempts, warmups = _progress(table, experiment.stage)
     plan = make_plan(
         [arm.name for arm in experiment.arms],
@@ -121,7 +125,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms
     }
     hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
-    return Prepared(experiment, store, plan, slot, counts, attempts, warmups, hours)
+    return Prepared(experiment, store, plan, slot, counts, attempts, warmups, hours, warnings)
 
 
 def _rows_if_any(store: Store) -> Table | None:
@@ -176,13 +180,6 @@ def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo],
                     f"{store.folder} holds runs of {arm.name!r} by another version of its code "
                     f"({code_hash}; now it is {code}). {way_out} To compare two versions: `harness run old.py new.py`."
                 )
-
-
-def _slots_of_others(results: Path, name: str) -> set[int]:
-    from harness.store.read import open_store, store_names
-
-    others = (open_store(results, other).experiment.get("seed_slot") for other in store_names(results) if other != name)
-    return {slot for slot in others if isinstance(slot, int)}
 
 
 def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float | None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import json
+
 import pytest
-from helpers import RANGED, TRAIN, says, write
+from helpers import RANGED, TRAIN, rows_of, says, write
+
+from harness.design.seeds import choose_slot
 
 GOOD = 'trainer = "ranged.py"\n[config]\nepochs = 3\n'
 ARMS = 'trainer = "ranged.py"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n[arms.config]\nepochs = 4\n'
@@ -172,6 +177,59 @@ def test_run_names_the_damaged_cell_of_its_store(cli, tmp_path):
     cells[lines[0].split(",").index("replicate")] = "first"
     path.write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
     says(cli("run", "train.py", "--seeds", 2), 4, "line 3", "'replicate'", "'first'")
+
+
+def test_a_damaged_description_of_another_store_costs_a_warning_and_no_seed(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    says(cli_inside("run", "train.py", "--seeds", 2, "--as", "first"), 0)
+    says(cli_inside("export", "first", "-o", "first.csv"), 0)
+    slot = json.loads((tmp_path / "results/first/experiment.json").read_text())["seed_slot"]
+    plain = choose_slot("second", 0, ())
+    moved = (tmp_path / "first.csv").read_text()
+    for row in rows_of(tmp_path, "first"):
+        moved = moved.replace(f",{row['seed']},", f",{int(row['seed']) + (plain - slot) * 4 * 65536},")
+    write(tmp_path, "results/first/runs.csv", moved + "cut,short\n")  # its seeds are those that 'second' would take
+    write(tmp_path, "results/first/experiment.json", '{"name": ')
+    done = cli_inside("run", "train.py", "--seeds", 2, "--as", "second")
+    says(
+        done,
+        0,
+        "warning",
+        "'first' was passed over",
+        "results/first/experiment.json",
+        "Its seeds were read from runs.csv",
+    )
+    pairs = [{(r["config_hash"], r["seed"]) for r in csv.DictReader(text.splitlines()) if r["seed"]} for text in (
+        moved, (tmp_path / "results/second/runs.csv").read_text())]  # fmt: skip
+    assert pairs[0] and pairs[1] and not pairs[0] & pairs[1], "a (configuration, seed) recurs"
+    assert cli_inside("run", "train.py", "--seeds", 3, "--as", "second").stderr.count("warning") == 0, (
+        "its seeds are fixed"
+    )
+    says(cli_inside("run", "train.py", "--seeds", 3, "--as", "first"), 4, "results/first/experiment.json", "JSON")
+
+
+def test_seeds_that_nobody_can_know_stop_a_new_store(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    write(tmp_path, "results/lost/runs.csv", "run_id,config_hash,seed\nr1,c,\n")
+    write(tmp_path, "results/lost/experiment.json", "[]")
+    words = (
+        "results/lost/experiment.json",
+        "results/lost/runs.csv shows no seeds",
+        "move the folder results/lost",
+        "--results",
+    )
+    says(cli_inside("run", "train.py", "--seeds", 1), 4, *words)
+    assert not (tmp_path / "results/train").exists()
+
+
+def test_seeds_that_came_in_by_an_import_are_not_used_again(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    says(cli_inside("run", "train.py", "--seeds", 2, "--results", "elsewhere"), 0)
+    says(cli_inside("export", "train", "--results", "elsewhere", "-o", "runs.csv"), 0)
+    says(cli_inside("import", "runs.csv", "--as", "theirs"), 0)
+    says(cli_inside("run", "train.py", "--seeds", 2), 0)
+    ours, theirs = ({(r["config_hash"], r["seed"]) for r in rows_of(tmp_path, name)} for name in ("train", "theirs"))
+    assert len(ours & theirs) == 0
 
 
 def test_a_damaged_store_does_not_stop_the_others(cli, tmp_path):
