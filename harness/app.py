@@ -409,11 +409,12 @@ class Asked:
 def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Comparison:
     """The comparison behind `compare` and `gate`. Raises StoreError where a store is missing, empty or damaged."""
     from harness.comparison.compare import compare_samples
-    from harness.selection import Shelf, resolve
+    from harness.selection import Shelf, require_runs, resolve
 
     shelf = Shelf(results)
     own = [key for key, value in vars(asked).items() if value is not None]
     question = resolve(shelf, names, asked.stage, asked=own)
+    require_runs(results, question.control, question.candidates)
     judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
     _note_looks(question, judged, results)
     return judged
@@ -754,9 +755,10 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
 
     from harness.comparison.aa import false_alarms
     from harness.comparison.pair import Pair
-    from harness.selection import Shelf, resolve
+    from harness.selection import Shelf, require_runs, resolve
 
     question = resolve(Shelf(results), names, alone=True)
+    require_runs(results, question.control, question.candidates)
     promise = promise_of(replace(asked, claim="faster"), question.promises, "faster")
     candidate = question.candidates[0] if question.candidates else question.control.without_runs()
     alarms = false_alarms(Pair(question.control, candidate, promise), repeats=repeats, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,6 +111,29 @@ def resolve(
         ),
         promises=_promises(control, candidates, asked),
     )
+
+
+def require_runs(results: Path, control: Sample, candidates: Sequence[Sample]) -> None:
+    """Raise StoreError where nothing can be judged: the control, or every candidate, has no completed run."""
+    empty = [control] * (not control.n) or [c for c in candidates if not c.n]
+    if control.n and len(empty) < max(1, len(candidates)):
+        return
+    raise StoreError(
+        f"There are no completed runs of {', '.join(f'{s.name} ({_instead(s)})' for s in empty)}, so there is nothing to judge. "
+        f"Every attempt is in {', '.join(dict.fromkeys(str(results / s.rows.source / 'runs.csv') for s in empty))} (columns status "
+        "and error). Mend what fails, or raise timeout_s, and give the `harness run` command again: it tries what is missing."
+    )
+
+
+def _instead(sample: Sample) -> str:
+    """What the rows of an arm without completed runs are."""
+    attempts = sample.rows.where(~sample.rows["warmup"])
+    status = Counter(attempts["status"].tolist())
+    parts = [
+        f"{status[key]} {words}" for key, words in (("crashed", "crashed"), ("timeout", "timed out")) if status[key]
+    ]
+    others = {k: n for k, n in sample.excluded.items() if k not in ("crashed or timed out",)}
+    return ", ".join([*parts, *(f"{n} {reason}" for reason, n in others.items())]) or "no attempts"
 
 
 def _looked_at(chosen: Chosen, sample: Sample) -> Sample:

@@ -133,6 +133,28 @@ def named_in(judged: Any) -> list[str]:
     return [judged.control.name, *(one.candidate.name for one in judged.comparisons)]
 
 
+def test_an_arm_without_a_completed_run_cannot_be_judged(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair(6)
+    failed = b.assign(status=["crashed"] * 3 + ["timeout"] * 2 + ["completed"], warmup=[False] * 5 + [True])
+    store(tmp_path, "final", a, failed)
+    words = (
+        "no completed runs of candidate (3 crashed, 2 timed out, 1 warm-ups)",
+        "results/final/runs.csv",
+        "harness run",
+    )
+    says(cli_inside("compare", "final"), 4, *words)
+    says(cli_inside("compare", "final:candidate", "final:control"), 4, *words)
+    says(cli_inside("aa", "final:candidate"), 4, *words)
+    store(tmp_path, "sweep", a, failed, b.assign(arm="third", seed=b["seed"]))
+    assert len(answer(cli_inside("compare", "sweep", "--json"))["comparisons"]) == 2, "the others can be judged"
+
+
+def test_a_stage_without_runs_says_so(cli_inside: Cli, tmp_path: Path) -> None:
+    store(tmp_path, "final", *pair())
+    words = ("no completed runs of candidate", "25 of another stage than final")
+    says(cli_inside("compare", "final", "--stage", "final"), 4, *words)
+
+
 def test_the_latest_stage_counts_and_an_earlier_one_can_be_asked_for(cli_inside: Cli, tmp_path: Path) -> None:
     a, b = pair()
     early = [f.assign(stage="screen", seed=f["seed"] + 500, invocation="s" + f["invocation"]) for f in (a, b)]
