@@ -13,6 +13,23 @@ from harness.design.seeds import choose_slot
 GOOD = 'trainer = "ranged.py"\n[config]\nepochs = 3\n'
 ARMS = 'trainer = "ranged.py"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n[arms.config]\nepochs = 4\n'
 
+TYPED = """\
+import os
+from typing import Literal, Optional
+
+STEPS = 10
+
+
+def train(seed, lr: float = 1, steps=STEPS, rule: Literal["sgd", "adam"] = "sgd", top: Optional[int] = None, *, wide: "bool"):
+    return 0.5
+"""
+COMMAND = """\
+trainer = "command"
+[config]
+argv = ["sh", "-c", "echo 0.5 {rat} ${HOME} {{own}}"]
+rate = 0.1
+"""
+
 FILES = {
     "good.toml": GOOD,
     "arms.toml": ARMS,
@@ -39,6 +56,10 @@ FILES = {
     "odd_config.py": RANGED.replace("Config = Config", "Config = int"),
     "train.py": TRAIN,
     "script.py": "print(0.5)\n",
+    "typed.py": TYPED,
+    "seedless.py": "def train():\n    return 0.5\n\n\nasync def later(seed):\n    return 1\n\n\ndef bare(seed, /):\n    return 1\n",
+    "program.toml": COMMAND,
+    "programless.toml": 'trainer = "command"\n',
     "untyped.py": "def train(seed, day):\n    return 0.5\n",
     "nul.py": "def train(seed):\n    return 1\0\n",
     "ranged.py": RANGED,
@@ -75,6 +96,17 @@ CASES = {
     "set a date of a script": (["script.py", "--set", "day=2024-01-01"], ["'day'", "2024", "a text", '"2024-01-01"']),
     "set a date without type": (["untyped.py", "--set", "day=2024-01-01"], ["'day'", "2024", "a text"]),
     "set nan of a script": (["script.py", "--set", "rate=nan"], ["'rate'", "nan", "a finite number"]),
+    "set unknown of a function": (["typed.py", "--set", "step=3"], ["--set", "no key 'step'", "Did you mean 'steps'?"]),
+    "annotated number": (["typed.py", "--set", "lr=fast"], ["'lr'", "'fast'", "must be a number"]),
+    "annotated choice": (["typed.py", "--set", "rule=lion"], ["'rule'", "'lion'", "'sgd', 'adam'"]),
+    "annotated optional": (["typed.py", "--set", "top=0.5"], ["'top'", "0.5", "must be a whole number"]),
+    "annotated without default": (["typed.py", "--set", "wide=3"], ["'wide'", "3", "must be true or false"]),
+    "a key that a function needs": (["typed.py", "--set", "lr=3"], ["needs wide", "--set wide=VALUE"]),
+    "train without seed": (["seedless.py"], ["'train' has no parameter 'seed'", "none", "seedless.py:__main__"]),
+    "async function": (["seedless.py:later"], ["'later' is async"]),
+    "seed by position only": (["seedless.py:bare"], ["'bare' takes seed by position only", "Remove the '/'"]),
+    "unknown placeholder": (["program.toml"], ["program.toml", "{rat}", "Did you mean 'rate'?", "Write {{rat}}"]),
+    "command without argv": (["programless.toml"], ["programless.toml", "the key 'argv' is missing"]),
     "unknown preset": (["quick", "--preset", "laptob"], ["no preset 'laptob'", "Did you mean 'laptop'?"]),
     "preset of a script": (["train.py", "--preset", "cpu"], ["preset", "'cpu'", "train.py"]),
     "unknown arm": (["arms.toml", "--arm", "z"], ["no arm 'z'", "a, b"]),
