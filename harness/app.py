@@ -600,21 +600,33 @@ def _counts(arms: Mapping[str, int]) -> str:
 
 
 def show(name: str, results: Path, experiments: Path | None, preset: str | None) -> dict[str, Any]:
-    """One experiment and its store, as JSON; either alone is enough."""
+    """An experiment (by name or TOML path), a trainer (by name or .py path) and a store, as JSON: what there is under this name."""
     from harness import spec
-    from harness.store.read import ledger_of, open_store
+    from harness.plugins import entry_points, is_script, split_ref, trainer_info
+    from harness.report.trainer_text import trainer_document
+    from harness.store.read import ledger_of, open_store, store_names
 
-    store = open_store(results, name)
-    document: dict[str, Any] = {"schema": 1, "name": name, "experiment": None, "store": None, "ledger": []}
-    if name.endswith(".toml") or name in spec.available(experiments):
+    document: dict[str, Any] = {
+        "schema": 1,
+        "name": name,
+        "experiment": None,
+        "trainer": None,
+        "store": None,
+        "ledger": [],
+    }
+    place = name
+    if name.endswith((".toml", ".yaml", ".yml")) or name in spec.available(experiments):
         experiment = spec.load_experiment(name, spec.Request(preset=preset, experiments=experiments))
         clocks = {info.name: info.clock for info in trainer_infos(experiment).values()}
         document["experiment"] = experiment.as_dict() | {"clocks": clocks, "notes": list(experiment.notes)}
-    elif not store.exists:
-        from harness.store.read import store_names
-
-        known = [*spec.available(experiments), *store_names(results)]
-        raise UsageError(f"{name!r} is neither an experiment nor a store. {nearest(name, known)}")
+        place = experiment.name
+    if name in entry_points() or is_script(name):
+        document["trainer"] = trainer_document(trainer_info(name))
+        place = Path(split_ref(name)[0]).stem if is_script(name) else name
+    store = open_store(results, place)
+    if not (document["experiment"] or document["trainer"] or store.exists):
+        known = [*spec.available(experiments), *store_names(results), *entry_points()]
+        raise UsageError(f"{name!r} is neither an experiment nor a store nor a trainer. {nearest(name, known)}")
     if store.exists:
         from harness.summary import summarise
 
@@ -629,10 +641,14 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
 
 def show_text(document: Mapping[str, Any]) -> str:
     """`harness show` as people read it."""
-    experiment, store = document["experiment"], document["store"]
+    from harness.report.trainer_text import trainer_lines
+
+    experiment, trainer, store = document["experiment"], document["trainer"], document["store"]
     lines = [document["name"]]
     if experiment:
         lines += _experiment_lines(experiment)
+    if trainer:
+        lines += ["", *trainer_lines(trainer)]
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
     if document["ledger"]:

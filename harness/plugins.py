@@ -187,8 +187,7 @@ def check_value(knob: Knob, value: Any) -> Any:
     kinds = [k for k in _alternatives(knob.kind) if k is not type(None)]
     value = _fit(kinds, value)
     if value is _MISFIT:
-        names = " or ".join(_kind_name(k) for k in kinds)
-        raise ValueError(f"must be {names}")
+        raise ValueError(f"must be {kind_text(knob.kind)}")
     if knob.choices is not None and value not in knob.choices:
         allowed = ", ".join(map(repr, knob.choices))
         raise ValueError(f"is not one of the choices: {allowed}")
@@ -197,11 +196,12 @@ def check_value(knob: Knob, value: Any) -> Any:
         if not (float("-inf") < value < float("inf")):
             raise ValueError("must be a finite number")
         if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"is out of range: allowed is {_range_text(low, high)}")
+            raise ValueError(f"is out of range: allowed is {range_text(low, high)}")
     return value
 
 
-def _range_text(low: float | None, high: float | None) -> str:
+def range_text(low: float | None, high: float | None) -> str:
+    """An inclusive range in words; at least one end is known."""
     if low is None:
         return f"at most {high}"
     return f"at least {low}" if high is None else f"{low} to {high}"
@@ -213,6 +213,13 @@ _MISFIT = object()
 def _alternatives(kind: Any) -> tuple[Any, ...]:
     origin = typing.get_origin(kind)
     return typing.get_args(kind) if origin is typing.Union or origin is types.UnionType else (kind,)
+
+
+def kind_text(kind: Any) -> str:
+    """A declared type in words: a number, a whole number or a text, ..."""
+    if kind is Any:
+        return "anything"
+    return " or ".join(_kind_name(k) for k in _alternatives(kind) if k is not type(None))
 
 
 def _kind_name(kind: Any) -> str:

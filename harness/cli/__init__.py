@@ -16,7 +16,7 @@ COMMANDS = {
     "aa": "A/A: how often this judgement raises a false alarm on these stored runs.",
     "speedup": "How much faster at equal accuracy, from two sweeps over training length.",
     "list": "List experiments, stores and trainers.",
-    "show": "Show one experiment: question, arms, runs so far, ledger.",
+    "show": "Show an experiment (arms, runs so far, ledger) or a trainer (keys, clock).",
     "verify": "Check a store's integrity and re-run one stored seed.",
     "import": "Bring a CSV from elsewhere in as a store.",
     "export": "Write a store as one tidy CSV or JSON Lines file.",
