@@ -23,6 +23,28 @@ COMMANDS = {
 }
 
 
+COMMON_FLAGS = ("-q", "--quiet", "--json")
+COMMON_VALUES = ("--results", "--experiments", "--json-file")
+
+
+def options_last(args: list[str]) -> list[str]:
+    """`-q --results DIR run x` as `run -q --results DIR x`. Raises UsageError for another option before the command."""
+    ahead: list[str] = []
+    rest = list(args)
+    while rest and rest[0].startswith("-") and rest[0] not in ("-h", "--help", "--version"):
+        name = rest[0].partition("=")[0]
+        if name not in COMMON_FLAGS + COMMON_VALUES:
+            command = next((word for word in rest if word in COMMANDS), "COMMAND")
+            raise click.UsageError(
+                f"No such option {name!r} before the command. Options stand behind it: harness {command} {name} ..."
+            )
+        width = 2 if name in COMMON_VALUES and "=" not in rest[0] else 1
+        ahead, rest = ahead + rest[:width], rest[width:]
+    if ahead and not rest:
+        raise click.UsageError(f"{' '.join(ahead)}: a command is missing. Allowed: {', '.join(COMMANDS)}.")
+    return rest if not ahead or rest[0] not in COMMANDS else [rest[0], *ahead, *rest[1:]]
+
+
 class LazyGroup(click.Group):
     """Commands by name; the module of a command is imported when it is called, not when help lists it."""
 
@@ -34,6 +56,9 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}_command").command
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, options_last(args))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         from harness.errors import nearest

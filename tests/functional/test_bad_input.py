@@ -145,6 +145,9 @@ def test_run_refuses(case, cli_inside, tmp_path):
     [
         (["rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
         (["run"], ["Missing argument"]),
+        (["--seeds", "3", "run", "x"], ["No such option '--seeds' before the command", "harness run --seeds"]),
+        (["-q"], ["-q: a command is missing", "run, compare"]),
+        (["-q", "rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
         (["run", "train.py", "--sed", "3"], ["No such option", "--sed"]),
         (["compare", "a", "b", "--claim", "best"], ["--claim", "best", "no-regression"]),
         (["compare", "a", "b", "--target", "94"], ["94", "fraction"]),
@@ -155,6 +158,16 @@ def test_run_refuses(case, cli_inside, tmp_path):
 )
 def test_usage(arguments, words, cli_inside):
     says(cli_inside(*arguments), 2, *words)
+
+
+def test_common_options_may_stand_before_the_command(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    says(cli_inside("-q", "--results", "there", "run", "train.py", "--seeds", 1), 0)
+    assert (tmp_path / "there/train/runs.csv").is_file()
+    done = cli_inside("--json", "--results=there", "list")
+    says(done, 0)
+    assert [store["name"] for store in json.loads(done.stdout)["stores"]] == ["train"]
+    assert cli_inside("--version").stdout.startswith("harness")
 
 
 def test_a_mistake_ends_the_real_program_as_well(cli, tmp_path):
