@@ -281,6 +281,40 @@ def test_the_table_names_what_is_shared_and_claims_nothing_where_nothing_differs
     assert "¹ shared-lane:" in text and "→ For time, run again" in text
 
 
+def test_every_run_that_does_not_count_is_named_with_its_arm(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair(30)
+    b.loc[:3, "time_s"] = np.nan
+    b.loc[4, "lane"] = "shared"
+    a.loc[[7, 8], "status"] = "crashed"
+    third = b.assign(
+        arm="third", time_s=b["time_s"].fillna(0.2), lane="exclusive", status=["timeout"] + 29 * ["completed"]
+    )
+    store(tmp_path, "final", a, b, third)
+    done = cli_inside("compare", "final")
+    says(done, 0)
+    assert "not counted: 2 crashed or timed out (of control)" in done.stdout
+    assert "2 outside complete blocks, 1 times of the shared lane, 4 without a time (of candidate)" in done.stdout
+    assert "1 crashed or timed out, 2 outside complete blocks (of third)" in done.stdout
+
+
+def test_a_finding_about_both_arms_is_told_of_both(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair(30)
+    a.loc[[7, 8], "status"], b.loc[:2, "status"] = "crashed", "timeout"
+    store(tmp_path, "final", a, b)
+    printed = cli_inside("compare", "final").stdout
+    assert "2 attempts of control crashed or timed out" in printed
+    assert "3 attempts of candidate crashed or timed out" in printed
+    assert printed.count("Find the cause") == 1, "one advice is enough"
+
+
+def test_where_nothing_is_wrong_nothing_is_advised(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair()
+    same = {"config_hash": "config", "compute_hash": ""}
+    store(tmp_path, "final", a.assign(**same), b.assign(**same, code_hash="other"))
+    printed = cli_inside("compare", "final").stdout
+    assert "code-mismatch: The arms ran different code" in printed and "→" not in printed
+
+
 def test_json_stands_alone_on_standard_output_and_in_its_file(cli: Cli, tmp_path: Path) -> None:
     store(tmp_path, "final", *pair())
     done = cli("compare", "final", "--json", "--json-file", "out.json", "--markdown", "out.md")
