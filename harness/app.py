@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import IncompleteError, StoreError, UsageError, nearest
-from harness.model.experiment import Claim, Experiment
+from harness.model.experiment import PROMISES, Claim, Experiment
 from harness.model.hashing import digest
 
 if TYPE_CHECKING:
@@ -308,9 +308,6 @@ def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
     names = {arm["name"] for arm in new["arms"]}
     new["arms"] += [arm for arm in store.arms() if arm.get("name") not in names]
     return new
-
-
-PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
 
 
 def _changed_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 from harness.comparison.frame import Frame
 from harness.comparison.samples import Sample, make_sample, told_apart
 from harness.errors import StoreError, UsageError, nearest
+from harness.model.experiment import PROMISES
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
 
@@ -202,9 +203,6 @@ def _interleaved_controls(shelf: Shelf, control: Chosen, candidates: Sequence[Ch
             if arm.role == "control" and arm.config_hash and arm.config_hash == control.config_hash and same_code:
                 frames.append(arm.rows)
     return frames
-
-
-PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
 
 
 def _promises(control: Chosen, candidates: Sequence[Chosen], asked: Collection[str]) -> dict[str, Any]:
