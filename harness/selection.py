@@ -62,7 +62,7 @@ class Shelf:
         head, colon, arm = name.partition(":")
         if colon:
             return [self._arm_of(existing_store(self.results, head), arm)]
-        homes = [s for s in store_names(self.results) if name in self._arm_names(s)]
+        homes = [s for s in store_names(self.results) if self._has_arm(s, name)]
         if len(homes) == 1:
             return [self._arm_of(open_store(self.results, homes[0]), name)]
         if homes:
@@ -71,9 +71,14 @@ class Shelf:
         existing_store(self.results, name)
         raise AssertionError("unreachable")
 
-    def _arm_names(self, store_name: str) -> list[str]:
-        store = open_store(self.results, store_name)
-        return [str(a.get("name")) for a in store.arms()]
+    def _has_arm(self, store_name: str, arm: str) -> bool:
+        """Whether a store's description names the arm. Raises StoreError where it cannot be read: it might."""
+        try:
+            return arm in [str(a.get("name")) for a in open_store(self.results, store_name).arms()]
+        except StoreError as problem:
+            raise StoreError(
+                f"{problem} That store may hold an arm {arm!r} too; to leave it aside, name the store that you mean: STORE:{arm}."
+            ) from problem
 
     def _arm_of(self, store: Store, arm: str) -> Chosen:
         arms = self.arms(store)

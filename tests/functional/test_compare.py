@@ -297,6 +297,17 @@ def test_every_run_that_does_not_count_is_named_with_its_arm(cli_inside: Cli, tm
     assert "1 crashed or timed out, 2 outside complete blocks (of third)" in done.stdout
 
 
+def test_control_runs_that_one_candidate_cannot_use_are_named_beside_it(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair()
+    older = frozen(a).assign(torch="2.8.0", environment="e0")
+    store(tmp_path, "final", a, older, b, b.assign(arm="third", torch="2.8.0", environment="e0", invocation="x"))
+    printed = cli_inside("compare", "final").stdout
+    assert (
+        "not counted: 25 of another device or library version (of control beside candidate, control beside third)"
+        in printed
+    )
+
+
 def test_a_finding_about_both_arms_is_told_of_both(cli_inside: Cli, tmp_path: Path) -> None:
     a, b = pair(30)
     a.loc[[7, 8], "status"], b.loc[:2, "status"] = "crashed", "timeout"
@@ -379,6 +390,14 @@ def test_a_damaged_description_ends_in_4(cli_inside: Cli, tmp_path: Path) -> Non
     store(tmp_path, "final", *pair())
     write(tmp_path, "results/final/experiment.json", "{")
     says(cli_inside("compare", "final"), 4, "experiment.json")
+
+
+def test_a_damaged_description_beside_says_how_to_leave_it_aside(cli_inside: Cli, tmp_path: Path) -> None:
+    store(tmp_path, "final", *pair())
+    write(tmp_path, "results/broken/runs.csv", "run_id,arm,seed,accuracy\n")
+    write(tmp_path, "results/broken/experiment.json", '{"name": ')
+    says(cli_inside("compare", "control", "candidate"), 4, "results/broken/experiment.json", "STORE:control")
+    says(cli_inside("compare", "final:control", "final:candidate"), 0)
 
 
 def test_a_torn_last_line_is_left_out(cli_inside: Cli, tmp_path: Path) -> None:
