@@ -69,7 +69,7 @@ def slots_of_rows(path: Path) -> set[int]:
     config, seed = header.index("config_hash"), header.index("seed")
     cells = (_fields(line) for line in lines[1:])
     seeds = {row[seed] for row in cells if len(row) > max(config, seed) and row[config]}
-    return {slot_of(int(text)) for text in seeds if text.isascii() and text.isdigit()}
+    return {slot_of(int(text)) for text in seeds if text.isascii() and text.isdigit() and len(text) < 20}
 
 
 def _fields(line: str) -> list[str]:
