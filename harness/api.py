@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import app
 from harness.comparison.compare import Comparison, compare_samples
 from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame, text_column
-from harness.comparison.samples import Sample, make_sample
+from harness.comparison.samples import Sample, make_sample, told_apart
 from harness.errors import UsageError, nearest
 from harness.model.hashing import digest
 
@@ -62,9 +63,7 @@ def compare(
     if all(isinstance(one, str) for one in (control, *candidates)):
         judged = app.judge((control, *candidates), Path(results), asked)
     else:
-        samples = [_sample(one, number) for number, one in enumerate((control, *candidates))]
-        if len(samples) < 2:
-            raise UsageError("compare() needs a control and at least one candidate.")
+        samples = _samples((control, *candidates))
         judged = compare_samples(samples[0], samples[1:], app.promise_of(asked, {}, "faster"))
     return Judgement(judged.promise, judged.control, judged.comparisons, judged.setting)
 
@@ -86,8 +85,26 @@ def _within(value: Any, name: str, most: float, *, above_zero: bool = False) -> 
     return float(value)
 
 
-def _sample(data: Any, number: int) -> Sample:
-    """A DataFrame as a sample; its name is its single arm, else `control` or `candidate`."""
+def _samples(frames: Sequence[Any]) -> list[Sample]:
+    """DataFrames as samples; several of one arm's name are called `experiment:arm`, or by their place."""
+    if len(frames) < 2:
+        raise UsageError("compare() needs a control and at least one candidate.")
+    found = [_frame_and_place(data, number) for number, data in enumerate(frames)]
+    names = told_apart([place for _, place in found])
+    if len(set(names)) < len(names):
+        names = [_fallback(number) for number in range(len(names))]
+    return [
+        make_sample(name, [frame], latest_stage=number > 0)
+        for number, ((frame, _), name) in enumerate(zip(found, names, strict=True))
+    ]
+
+
+def _fallback(number: int) -> str:
+    return "control" if number == 0 else "candidate" if number == 1 else f"candidate {number}"
+
+
+def _frame_and_place(data: Any, number: int) -> tuple[Frame, tuple[str, str]]:
+    """An argument's columns, and its (experiment, arm) as far as they are known and single."""
     if isinstance(data, str) or not hasattr(data, "columns"):
         raise UsageError(
             f"compare() takes names only, or DataFrames only; argument {number + 1} is a {type(data).__name__}. "
@@ -101,9 +118,8 @@ def _sample(data: Any, number: int) -> Sample:
             f"The DataFrame of argument {number + 1} holds {len(arms)} arms ({', '.join(names[:6])}); each argument is one arm: "
             f"data[data.arm == {names[0]!r}]."
         )
-    fallback = "control" if number == 0 else "candidate" if number == 1 else f"candidate {number}"
-    name = next(iter(arms)) if len(arms) == 1 else fallback
-    return make_sample(name, [frame], latest_stage=number > 0)
+    stores = frame.known("experiment")
+    return frame, (stores.pop() if len(stores) == 1 else "", arms.pop() if arms else _fallback(number))
 
 
 def frame_of_dataframe(data: Any) -> Frame:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import IncompleteError, StoreError, UsageError, nearest
-from harness.model.experiment import Claim, Experiment
+from harness.model.experiment import PROMISES, Claim, Experiment
 from harness.model.hashing import digest
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Prepared:
     hours: float | None
     trainings: int
     steps: dict[str, int | None]
+    warnings: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -75,6 +76,7 @@ class Prepared:
             "warmups": sum(len(i.arms) for i in self.plan.invocations) if self.experiment.warmup else 0,
             "hours": self.hours,
             "notes": list(self.experiment.notes),
+            "warnings": list(self.warnings),
         }
 
 
@@ -100,6 +102,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     from harness.design.seeds import choose_slot
     from harness.plugins import planned_steps
     from harness.store.read import checked_store_name, open_store
+    from harness.store.taken import taken_slots
 
     name = checked_store_name(options.store_name or experiment.name)
     _executor(options.executor)
@@ -108,9 +111,10 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     infos = trainer_infos(experiment)
     if table is not None:
         _refuse_other_runs(experiment, infos, table, store)
-    slot = store.experiment.get("seed_slot")
+    slot, warnings = store.experiment.get("seed_slot"), tuple[str, ...]()
     if not isinstance(slot, int):
-        slot = choose_slot(store.name, experiment.seed_root, _slots_of_others(options.results, store.name))
+        taken = taken_slots(options.results, store.name)
+        slot, warnings = choose_slot(store.name, experiment.seed_root, taken.slots), taken.warnings
     done, attempts, warmups = _progress(table, experiment.stage)
     plan = make_plan(
         [arm.name for arm in experiment.arms],
@@ -137,6 +141,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         hours=hours,
         trainings=_trainings(experiment, infos, plan),
         steps={arm.name: planned_steps(infos[arm.name], arm.config) for arm in experiment.arms},
+        warnings=warnings,
     )
 
 
@@ -201,13 +206,6 @@ def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo],
                     f"{store.folder} holds runs of {arm.name!r} by another version of its code "
                     f"({code_hash}; now it is {code}). {way_out} To compare two versions: `harness run old.py new.py`."
                 )
-
-
-def _slots_of_others(results: Path, name: str) -> set[int]:
-    from harness.store.read import open_store, store_names
-
-    others = (open_store(results, other).experiment.get("seed_slot") for other in store_names(results) if other != name)
-    return {slot for slot in others if isinstance(slot, int)}
 
 
 def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float | None:
@@ -338,9 +336,6 @@ def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
     return new
 
 
-PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
-
-
 def _changed_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
     """What was promised before the first run and reads otherwise now."""
     return {k: [old.get(k), new[k]] for k in PROMISES if old and old.get(k) != new[k]}
@@ -437,11 +432,12 @@ class Asked:
 def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Comparison:
     """The comparison behind `compare` and `gate`. Raises StoreError where a store is missing, empty or damaged."""
     from harness.comparison.compare import compare_samples
-    from harness.selection import Shelf, resolve
+    from harness.selection import Shelf, require_runs, resolve
 
     shelf = Shelf(results)
     own = [key for key, value in vars(asked).items() if value is not None]
     question = resolve(shelf, names, asked.stage, asked=own)
+    require_runs(results, question.control, question.candidates)
     judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
     _note_looks(question, judged, results)
     return judged
@@ -457,7 +453,7 @@ def _note_looks(question: Question, judged: Comparison, results: Path) -> None:
     for sample, one in zip(question.candidates, judged.comparisons, strict=True):
         if not sample.store or sample.n in sample.looks or not sample.n:
             continue
-        facts = {"arm": sample.name, "stage": sample.stage, "n": sample.n, "control_n": one.control.n}
+        facts = {"arm": sample.arm, "stage": sample.stage, "n": sample.n, "control_n": one.control.n}
         with suppress(StoreError):  # a store that is read only is judged all the same
             note_in_ledger(
                 results / sample.store, "look", facts | {"claim": judged.promise.claim, "verdict": one.verdict}
@@ -627,21 +623,33 @@ def _counts(arms: Mapping[str, int]) -> str:
 
 
 def show(name: str, results: Path, experiments: Path | None, preset: str | None) -> dict[str, Any]:
-    """One experiment and its store, as JSON; either alone is enough."""
+    """An experiment (by name or TOML path), a trainer (by name or .py path) and a store, as JSON: what there is under this name."""
     from harness import spec
-    from harness.store.read import ledger_of, open_store
+    from harness.plugins import entry_points, is_script, split_ref, trainer_info
+    from harness.report.trainer_text import trainer_document
+    from harness.store.read import ledger_of, open_store, store_names
 
-    store = open_store(results, name)
-    document: dict[str, Any] = {"schema": 1, "name": name, "experiment": None, "store": None, "ledger": []}
-    if name.endswith(".toml") or name in spec.available(experiments):
+    document: dict[str, Any] = {
+        "schema": 1,
+        "name": name,
+        "experiment": None,
+        "trainer": None,
+        "store": None,
+        "ledger": [],
+    }
+    place = name
+    if name.endswith((".toml", ".yaml", ".yml")) or name in spec.available(experiments):
         experiment = spec.load_experiment(name, spec.Request(preset=preset, experiments=experiments))
         clocks = {info.name: info.clock for info in trainer_infos(experiment).values()}
         document["experiment"] = experiment.as_dict() | {"clocks": clocks, "notes": list(experiment.notes)}
-    elif not store.exists:
-        from harness.store.read import store_names
-
-        known = [*spec.available(experiments), *store_names(results)]
-        raise UsageError(f"{name!r} is neither an experiment nor a store. {nearest(name, known)}")
+        place = experiment.name
+    if name in entry_points() or is_script(name):
+        document["trainer"] = trainer_document(trainer_info(name))
+        place = Path(split_ref(name)[0]).stem if is_script(name) else name
+    store = open_store(results, place)
+    if not (document["experiment"] or document["trainer"] or store.exists):
+        known = [*spec.available(experiments), *store_names(results), *entry_points()]
+        raise UsageError(f"{name!r} is neither an experiment nor a store nor a trainer. {nearest(name, known)}")
     if store.exists:
         from harness.summary import summarise
 
@@ -656,10 +664,14 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
 
 def show_text(document: Mapping[str, Any]) -> str:
     """`harness show` as people read it."""
-    experiment, store = document["experiment"], document["store"]
+    from harness.report.trainer_text import trainer_lines
+
+    experiment, trainer, store = document["experiment"], document["trainer"], document["store"]
     lines = [document["name"]]
     if experiment:
         lines += _experiment_lines(experiment)
+    if trainer:
+        lines += ["", *trainer_lines(trainer)]
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
     if document["ledger"]:
@@ -782,9 +794,10 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
 
     from harness.comparison.aa import false_alarms
     from harness.comparison.pair import Pair
-    from harness.selection import Shelf, resolve
+    from harness.selection import Shelf, require_runs, resolve
 
     question = resolve(Shelf(results), names, alone=True)
+    require_runs(results, question.control, question.candidates)
     promise = promise_of(replace(asked, claim="faster"), question.promises, "faster")
     candidate = question.candidates[0] if question.candidates else question.control.without_runs()
     alarms = false_alarms(Pair(question.control, candidate, promise), repeats=repeats, seed=seed)
@@ -812,7 +825,7 @@ def speedup(control: str, candidate: str, results: Path, target: float | None) -
     wanted = target if target is not None else next((t for t in stated if t is not None), None)
     if wanted is None:
         raise UsageError("No target is stated: add --target A, the accuracy at which both sweeps are read.")
-    samples = [[make_sample(arm.label, [arm.rows]) for arm in arms] for arms in sides]
+    samples = [[make_sample(arm.arm, [arm.rows]) for arm in arms] for arms in sides]
     return iso_accuracy((control, candidate), samples[0], samples[1], wanted).as_dict()
 
 

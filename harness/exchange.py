@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import StoreError, UsageError, nearest
 from harness.logger import ExperimentLogger, checked_record
 from harness.model.run import COLUMNS, RunRecord
-from harness.store.read import Table, read_table
+from harness.store.read import Table, table_of_bytes
 from harness.store.schema import LANES, STATUSES, allowed_text, parse_cell, row_of
 
 
@@ -23,6 +23,7 @@ class Imported:
     arms: Mapping[str, int]
     unknown_columns: tuple[str, ...]
     missing_columns: tuple[str, ...]
+    separator: str = ","
 
 
 def import_csv(path: Path, name: str, results: Path, renames: Mapping[str, str] | None = None) -> Imported:
@@ -34,7 +35,8 @@ def import_csv(path: Path, name: str, results: Path, renames: Mapping[str, str] 
     if not path.is_file():
         near = nearest(path.name, [p.name for p in path.parent.glob("*.csv")]) if path.parent.is_dir() else ""
         raise UsageError(f"There is no file {str(path)!r}. {near}".rstrip())
-    table = _renamed(_whole(path), renames or {}, path)
+    whole, separator = _whole(path)
+    table = _renamed(whole, renames or {}, path)
     _check_columns(table, path)
     records = [_record(cells, line, name, path) for line, cells in enumerate(table.records(), 2)]
     _check_unique(records, path)
@@ -53,18 +55,31 @@ def import_csv(path: Path, name: str, results: Path, renames: Mapping[str, str] 
         Counter(record.arm for record in records),
         tuple(c for c in table.columns if c not in COLUMNS),
         tuple(c for c in COLUMNS if c not in known and c not in ("run_id", "experiment", "arm", "status", "warmup")),
+        separator,
     )
 
 
-def _whole(path: Path) -> Table:
-    """The file's rows; a last line without its newline is whole in a foreign file."""
+def _whole(path: Path) -> tuple[Table, str]:
+    """The file's rows and what separates their fields; a last line without its newline is whole in a foreign file."""
     data = path.read_bytes()
+    separator = _separator(data, path)
     if data and not data.endswith(b"\n"):
-        temporary = data + b"\n"
-        from harness.store.read import table_of_bytes
+        data += b"\n"
+    return table_of_bytes(data, path, path.stem, separator), separator
 
-        return table_of_bytes(temporary, path, path.stem)
-    return read_table(path, path.stem)
+
+def _separator(data: bytes, path: Path) -> str:
+    """A comma; a semicolon or a tab where the header has no comma and one of them. Raises UsageError where it has both."""
+    header = data.partition(b"\n")[0].decode("utf-8", "replace")
+    if "," in header:
+        return ","
+    found = [sign for sign in (";", "\t") if sign in header]
+    if len(found) > 1:
+        raise UsageError(
+            f"{path}: its header holds semicolons and tabs and no comma: {header.strip()!r}. Fields must be separated by one of "
+            "comma, semicolon and tab; save the file again and import it."
+        )
+    return found[0] if found else ","
 
 
 def _renamed(table: Table, renames: Mapping[str, str], path: Path) -> Table:
@@ -106,7 +121,8 @@ def _record(cells: Mapping[str, str], line: int, name: str, path: Path) -> RunRe
             values[column] = parse_cell(column, text)
         except (ValueError, OverflowError):
             raise UsageError(
-                f"{path} line {line}: column {column!r} holds {text!r}; allowed is {allowed_text(column)}. Mend it and import again."
+                f"{path} line {line}: column {column!r} holds {text!r}; allowed is {allowed_text(column)}"
+                f"{_decimal_hint(text)}. Mend it and import again."
             ) from None
     if values["seed"] is None:
         raise UsageError(f"{path} line {line}: the cell of 'seed' is empty; every run needs its seed.")
@@ -129,6 +145,11 @@ def _record(cells: Mapping[str, str], line: int, name: str, path: Path) -> RunRe
         return checked_record(RunRecord(**values))  # type: ignore[arg-type]
     except UsageError as problem:
         raise UsageError(f"{path} line {line}: {problem}. Mend it and import again.") from problem
+
+
+def _decimal_hint(text: str) -> str:
+    head, comma, tail = text.strip().partition(",")
+    return f" (with a decimal point: {head}.{tail})" if comma and head.lstrip("+-").isdigit() and tail.isdigit() else ""
 
 
 def _check_unique(records: Sequence[RunRecord], path: Path) -> None:

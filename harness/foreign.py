@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from harness.errors import nearest
 from harness.processes import TAIL_BYTES, die_with_parent
 from harness.trainer import Clock, Metric, Outcome
 
@@ -112,6 +114,18 @@ class CommandTrainer:
     def environ(self) -> Mapping[str, str]:
         return {}
 
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Raises ValueError where `argv` is missing, or a placeholder in it is no key of the configuration."""
+        settings = _settings(config)
+        for word in self._words(config):
+            for found in PLACEHOLDER.finditer(word):
+                key = found["key"]
+                if key and key not in settings and key != "seed":
+                    raise ValueError(
+                        f"the argument {word!r} holds {{{key}}}, which is no key of the configuration. "
+                        f"{nearest(key, ['seed', *settings])} Write {{{{{key}}}}} where the program itself is to see {{{key}}}."
+                    )
+
     def prepare(self, config: Mapping[str, Any]) -> None:
         return None
 
@@ -155,11 +169,14 @@ class CommandTrainer:
             ) from problem
 
     def _filled(self, config: Mapping[str, Any], seed: int) -> list[str]:
-        settings = {k: v for k, v in config.items() if k not in ("argv", "cwd")}
+        settings = _settings(config)
         values = {key: _text(value) for key, value in settings.items()} | {"seed": str(seed)}
+        extra = [part for key, value in settings.items() for part in (f"--{key}", _text(value))] if self.argv else []
+        return [_fill(word, values) for word in self._words(config)] + extra
+
+    def _words(self, config: Mapping[str, Any]) -> list[str]:
         if self.argv is not None:
-            extra = [part for key, value in settings.items() for part in (f"--{key}", _text(value))]
-            return [_fill(part, values) for part in self.argv] + extra
+            return list(self.argv)
         given = config.get("argv")
         words = shlex.split(given) if isinstance(given, str) else [str(word) for word in given or ()]
         if not words:
@@ -167,14 +184,24 @@ class CommandTrainer:
                 "the key 'argv' is missing: it is the program with its arguments, e.g. "
                 '["python", "train.py", "--seed", "{seed}"]'
             )
-        return [_fill(word, values) for word in words]
+        return words
+
+
+PLACEHOLDER = re.compile(r"\{\{(?P<kept>[A-Za-z_][\w.-]*)\}\}|(?<![$\\])\{(?P<key>[A-Za-z_][\w.-]*)\}")
+"""`{key}`, and `{{key}}` for braces that the program is to see; `${key}` is the shell's."""
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in config.items() if k not in ("argv", "cwd")}
 
 
 def _fill(word: str, values: Mapping[str, str]) -> str:
-    """Replace `{key}` for the known keys only: braces of a program's own stay as they are."""
-    for key, value in values.items():
-        word = word.replace("{" + key + "}", value)
-    return word
+    """Replace `{key}` by its value; other braces of a program's own (`{"a": 1}`, `${HOME}`) stay as they are."""
+
+    def value(found: re.Match[str]) -> str:
+        return "{" + found["kept"] + "}" if found["kept"] else values.get(found["key"], found[0])
+
+    return PLACEHOLDER.sub(value, word)
 
 
 def _text(value: Any) -> str:

@@ -63,7 +63,8 @@ class ExperimentLogger:
     def log(self, **fields: Any) -> RunRecord:
         """Write one run; the names are the columns of `runs.csv`. What is missing stays unknown.
 
-        `arm` defaults to the experiment's name; run id, invocation and end time are filled in. Raises
+        `arm` defaults to the experiment's name; run id, invocation (this logger) and end time are filled in. Times of two arms
+        are compared where `block` says which runs were made in turn. Raises
         UsageError for an unknown name or an impossible value, StoreError where the row could not be written.
         """
         record = self._complete(fields)

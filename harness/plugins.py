@@ -6,7 +6,6 @@ executed only in the worker process that runs it.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
 import importlib.util
@@ -14,7 +13,7 @@ import shlex
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -24,6 +23,7 @@ from typing import Any
 from harness.errors import TrainerError, nearest
 from harness.foreign import FUNCTION_CLOCK, PROCESS_CLOCK, FunctionTrainer, script_command
 from harness.model.hashing import digest, digest_files
+from harness.source import parameters_of, program_note, what_is_in
 from harness.trainer import Trainer
 
 GROUP = "harness.trainers"
@@ -34,7 +34,10 @@ REQUIRED = ...
 
 @dataclass(frozen=True)
 class Knob:
-    """One configuration key: its type, its default and what it changes."""
+    """One configuration key: its type, its default and what it changes.
+
+    `own_default`: the trainer has a default that the harness cannot read, and is not told of one.
+    """
 
     key: str
     kind: Any
@@ -46,6 +49,7 @@ class Knob:
     high: float | None = None
     choices: tuple[Any, ...] | None = None
     help: str = ""
+    own_default: bool = False
 
     @property
     def required(self) -> bool:
@@ -58,6 +62,7 @@ class TrainerInfo:
 
     `open_ended`: keys beyond the declared ones are accepted (a command, a function with **kwargs).
     `declares_compute`: whether its compute-relevant keys are known; where not, `compute_hash` is unknown.
+    `check`: raises ValueError where a whole configuration cannot work; `note`: what a reader should know of it.
     """
 
     ref: str
@@ -72,6 +77,8 @@ class TrainerInfo:
     declares_compute: bool = True
     config_class: type[Any] | None = None
     kind: str = ""
+    check: Callable[[Mapping[str, Any]], None] | None = None
+    note: str = ""
 
     @property
     def accelerated(self) -> bool:
@@ -84,7 +91,7 @@ class TrainerInfo:
         return digest_files(sources) if sources else None
 
     def defaults(self) -> dict[str, Any]:
-        return {key: knob.default for key, knob in self.knobs.items() if not knob.required}
+        return {key: knob.default for key, knob in self.knobs.items() if not (knob.required or knob.own_default)}
 
     def config_hash(self, config: Mapping[str, Any]) -> str:
         """Hash of the configuration; of a script it does not hold the file's name, whose content is `code_hash`."""
@@ -180,8 +187,7 @@ def check_value(knob: Knob, value: Any) -> Any:
     kinds = [k for k in _alternatives(knob.kind) if k is not type(None)]
     value = _fit(kinds, value)
     if value is _MISFIT:
-        names = " or ".join(_kind_name(k) for k in kinds)
-        raise ValueError(f"must be {names}")
+        raise ValueError(f"must be {kind_text(knob.kind)}")
     if knob.choices is not None and value not in knob.choices:
         allowed = ", ".join(map(repr, knob.choices))
         raise ValueError(f"is not one of the choices: {allowed}")
@@ -190,11 +196,12 @@ def check_value(knob: Knob, value: Any) -> Any:
         if not (float("-inf") < value < float("inf")):
             raise ValueError("must be a finite number")
         if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"is out of range: allowed is {_range_text(low, high)}")
+            raise ValueError(f"is out of range: allowed is {range_text(low, high)}")
     return value
 
 
-def _range_text(low: float | None, high: float | None) -> str:
+def range_text(low: float | None, high: float | None) -> str:
+    """An inclusive range in words; at least one end is known."""
     if low is None:
         return f"at most {high}"
     return f"at least {low}" if high is None else f"{low} to {high}"
@@ -206,6 +213,13 @@ _MISFIT = object()
 def _alternatives(kind: Any) -> tuple[Any, ...]:
     origin = typing.get_origin(kind)
     return typing.get_args(kind) if origin is typing.Union or origin is types.UnionType else (kind,)
+
+
+def kind_text(kind: Any) -> str:
+    """A declared type in words: a number, a whole number or a text, ..."""
+    if kind is Any:
+        return "anything"
+    return " or ".join(_kind_name(k) for k in _alternatives(kind) if k is not type(None))
 
 
 def _kind_name(kind: Any) -> str:
@@ -272,7 +286,7 @@ def load_trainer(ref: str, folder: Path | None = None) -> Trainer:
     if not is_script(ref):
         return _load_entry_point(ref)
     path, name = _script_path(ref, folder or Path.cwd())
-    kind, found = _what_is_in(path, name)
+    kind, found = what_is_in(path, name)
     if kind == "command":
         return script_command(path)
     if kind == "trainer":
@@ -315,6 +329,7 @@ def _info_of(trainer: Trainer, ref: str) -> TrainerInfo:
         open_ended=bool(getattr(trainer, "open_ended", False)),
         declares_compute=not getattr(trainer, "open_ended", False),
         config_class=trainer.Config,
+        check=getattr(trainer, "check_config", None),
     )
 
 
@@ -374,44 +389,9 @@ def _script_path(ref: str, folder: Path) -> tuple[Path, str | None]:
     return path, name
 
 
-def _what_is_in(path: Path, name: str | None) -> tuple[str, str]:
-    """('trainer' | 'function' | 'command', name of the object): read from the syntax tree, nothing is run."""
-    tree = parse_file(path)
-    functions = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
-    assigned = {t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
-    if name is not None:
-        if name in functions:
-            return "function", name
-        if name in assigned:
-            return "trainer", name
-        raise TrainerError(f"{path.name} has no function {name!r} at its top level. {nearest(name, functions)}")
-    if "TRAINER" in assigned:
-        return "trainer", "TRAINER"
-    if "train" in functions and "seed" in _parameters(tree, "train"):
-        return "function", "train"
-    return "command", ""
-
-
-def parse_file(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except (SyntaxError, ValueError) as problem:  # a NUL byte is the one or the other, by the version of Python
-        where = f" line {problem.lineno}" if isinstance(problem, SyntaxError) and problem.lineno else ""
-        raise TrainerError(f"{path.name}{where} is not valid Python: {problem}. Mend it and run again.") from problem
-
-
-def _parameters(tree: ast.Module, name: str) -> list[str]:
-    arguments = _function(tree, name).args
-    return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-
-
-def _function(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
-    return next(n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name == name)
-
-
 def _script_info(ref: str, folder: Path) -> TrainerInfo:
     path, name = _script_path(ref, folder)
-    kind, found = _what_is_in(path, name)
+    kind, found = what_is_in(path, name)
     absolute = f"{path}:{name}" if name else str(path)
     if kind == "trainer":
         return _info_of(load_trainer(ref, folder), absolute)
@@ -437,33 +417,20 @@ def _script_info(ref: str, folder: Path) -> TrainerInfo:
         open_ended=True,
         declares_compute=False,
         kind="script",
+        note=program_note(path, name),
     )
 
 
 def _function_knobs(path: Path, name: str) -> tuple[dict[str, Knob], bool]:
-    """Keys from the function's own parameters; a default that is not a literal stays the function's business."""
-    arguments = _function(parse_file(path), name).args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    pairs = [*zip(positional, padding + list(arguments.defaults), strict=True)]
-    pairs += [*zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
-    knobs: dict[str, Knob] = {}
-    for parameter, default in pairs:
-        if parameter.arg == "seed":
-            continue
-        if default is None:
-            knobs[parameter.arg] = Knob(key=parameter.arg, kind=Any)
-            continue
-        try:
-            value = ast.literal_eval(default)
-        except ValueError:
-            continue
-        if value is not None and not isinstance(value, dict | set | bytes):
-            kind = float if isinstance(value, float) else type(value)
-            value = list(value) if isinstance(value, tuple) else value
-            knobs[parameter.arg] = Knob(key=parameter.arg, kind=kind, default=value)
-    unknown = any(p.arg not in knobs and p.arg != "seed" for p, _ in pairs)
-    return knobs, arguments.kwarg is not None or unknown
+    """Keys from the function's own parameters, and whether it takes others; a default that is no literal stays its own business."""
+    parameters, open_ended = parameters_of(path, name)
+    knobs = {p.name: Knob(p.name, p.kind, choices=p.choices) for p in parameters if p.required}
+    knobs |= {
+        p.name: Knob(p.name, p.kind, p.default, choices=p.choices, own_default=p.default is None)
+        for p in parameters
+        if not p.required
+    }
+    return {p.name: knobs[p.name] for p in parameters}, open_ended
 
 
 def _imported(path: Path) -> types.ModuleType:

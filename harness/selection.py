@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.comparison.frame import Frame
-from harness.comparison.samples import Sample, make_sample
+from harness.comparison.samples import Sample, make_sample, told_apart
 from harness.errors import StoreError, UsageError, nearest
+from harness.model.experiment import PROMISES
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
 
@@ -22,10 +24,6 @@ class Chosen:
     arm: str
     rows: Frame
     role: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.arm
 
     @property
     def config_hash(self) -> str:
@@ -64,7 +62,7 @@ class Shelf:
         head, colon, arm = name.partition(":")
         if colon:
             return [self._arm_of(existing_store(self.results, head), arm)]
-        homes = [s for s in store_names(self.results) if name in self._arm_names(s)]
+        homes = [s for s in store_names(self.results) if self._has_arm(s, name)]
         if len(homes) == 1:
             return [self._arm_of(open_store(self.results, homes[0]), name)]
         if homes:
@@ -73,9 +71,14 @@ class Shelf:
         existing_store(self.results, name)
         raise AssertionError("unreachable")
 
-    def _arm_names(self, store_name: str) -> list[str]:
-        store = open_store(self.results, store_name)
-        return [str(a.get("name")) for a in store.arms()]
+    def _has_arm(self, store_name: str, arm: str) -> bool:
+        """Whether a store's description names the arm. Raises StoreError where it cannot be read: it might."""
+        try:
+            return arm in [str(a.get("name")) for a in open_store(self.results, store_name).arms()]
+        except StoreError as problem:
+            raise StoreError(
+                f"{problem} That store may hold an arm {arm!r} too; to leave it aside, name the store that you mean: STORE:{arm}."
+            ) from problem
 
     def _arm_of(self, store: Store, arm: str) -> Chosen:
         arms = self.arms(store)
@@ -100,18 +103,43 @@ def resolve(
     """The samples behind `CONTROL CANDIDATE...`, or behind one store that holds both.
 
     For accuracy the control has its own runs and those that ran interleaved with the candidates under the same
-    configuration; blocks find each other by invocation, whichever store they lie in. `alone` accepts a single arm;
-    `asked` names what the command line promises, whatever the experiments state.
+    configuration; blocks find each other by invocation, whichever store they lie in. Arms that share a name are called
+    `store:arm`. `alone` accepts a single arm; `asked` names what the command line promises, whatever the experiments state.
     """
     control, candidates = _split(shelf, names, alone=alone)
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
+    control_name, *names_of_candidates = told_apart([(c.store.name, c.arm) for c in (control, *candidates)])
     return Question(
-        control=make_sample(control.label, frames, stage=None),
+        control=make_sample(control_name, frames, stage=None),
         candidates=tuple(
-            _looked_at(c, make_sample(c.label, [c.rows], stage=stage, latest_stage=True)) for c in candidates
+            _looked_at(c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
+            for c, name in zip(candidates, names_of_candidates, strict=True)
         ),
         promises=_promises(control, candidates, asked),
     )
+
+
+def require_runs(results: Path, control: Sample, candidates: Sequence[Sample]) -> None:
+    """Raise StoreError where nothing can be judged: the control, or every candidate, has no completed run."""
+    empty = [control] * (not control.n) or [c for c in candidates if not c.n]
+    if control.n and len(empty) < max(1, len(candidates)):
+        return
+    raise StoreError(
+        f"There are no completed runs of {', '.join(f'{s.name} ({_instead(s)})' for s in empty)}, so there is nothing to judge. "
+        f"Every attempt is in {', '.join(dict.fromkeys(str(results / s.rows.source / 'runs.csv') for s in empty))} (columns status "
+        "and error). Mend what fails, or raise timeout_s, and give the `harness run` command again: it tries what is missing."
+    )
+
+
+def _instead(sample: Sample) -> str:
+    """What the rows of an arm without completed runs are."""
+    attempts = sample.rows.where(~sample.rows["warmup"])
+    status = Counter(attempts["status"].tolist())
+    parts = [
+        f"{status[key]} {words}" for key, words in (("crashed", "crashed"), ("timeout", "timed out")) if status[key]
+    ]
+    others = {k: n for k, n in sample.excluded.items() if k not in ("crashed or timed out",)}
+    return ", ".join([*parts, *(f"{n} {reason}" for reason, n in others.items())]) or "no attempts"
 
 
 def _looked_at(chosen: Chosen, sample: Sample) -> Sample:
@@ -121,7 +149,7 @@ def _looked_at(chosen: Chosen, sample: Sample) -> Sample:
         for entry in ledger_of(chosen.store)
         if entry.get("event") == "look" and entry.get("arm") == chosen.arm and entry.get("stage") == sample.stage
     ]
-    return replace(sample, looks=tuple(n for n in looks if isinstance(n, int)), store=chosen.store.name)
+    return replace(sample, looks=tuple(n for n in looks if isinstance(n, int)), store=chosen.store.name, arm=chosen.arm)
 
 
 def _split(shelf: Shelf, names: Sequence[str], *, alone: bool = False) -> tuple[Chosen, list[Chosen]]:
@@ -180,9 +208,6 @@ def _interleaved_controls(shelf: Shelf, control: Chosen, candidates: Sequence[Ch
             if arm.role == "control" and arm.config_hash and arm.config_hash == control.config_hash and same_code:
                 frames.append(arm.rows)
     return frames
-
-
-PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
 
 
 def _promises(control: Chosen, candidates: Sequence[Chosen], asked: Collection[str]) -> dict[str, Any]:

@@ -382,8 +382,18 @@ def _finish(draft: Draft, role: str, sets: Mapping[str, Any]) -> Arm:
     own = check_config(info, draft.config, draft.where)
     own |= check_config(info, sets, "--set")
     config = complete_config(info, own, draft.where)
+    _check_whole(info, config, draft.where)
     hashed = info.config_hash(own if info.kind else config)  # a script's own defaults are part of its code
     return Arm(draft.name, "control" if role == "control" else "candidate", info.ref, config, hashed)
+
+
+def _check_whole(info: TrainerInfo, config: Mapping[str, Any], where: str) -> None:
+    """What the trainer itself says of a whole configuration, before the first run."""
+    try:
+        if info.check is not None:
+            info.check(config)
+    except ValueError as problem:
+        raise SpecError(f"{where}: trainer {info.name}: {problem}") from problem
 
 
 def _refuse_contested(drafts: Sequence[Draft], sets: Mapping[str, Any]) -> None:
@@ -474,7 +484,8 @@ def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: R
     arms.sort(key=lambda arm: arm.role != "control")
     scalars = layer.scalars | scalar_sets
     scalars |= {k: v for k, v in (("seeds", request.seeds), ("stage", request.stage)) if v is not None}
-    notes = tuple(_notes(arms))
+    own_notes = (trainer_info(d.trainer, d.folder).note for d in drafts)
+    notes = (*_notes(arms), *dict.fromkeys(note for note in own_notes if note))
     return Experiment(
         name=layer.name,
         arms=tuple(_chosen(arms, request.arms, layer.where)),

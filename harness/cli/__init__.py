@@ -16,12 +16,34 @@ COMMANDS = {
     "aa": "A/A: how often this judgement raises a false alarm on these stored runs.",
     "speedup": "How much faster at equal accuracy, from two sweeps over training length.",
     "list": "List experiments, stores and trainers.",
-    "show": "Show one experiment: question, arms, runs so far, ledger.",
+    "show": "Show an experiment (arms, runs so far, ledger) or a trainer (keys, clock).",
     "data": "Fetch, verify and list data sets.",
     "verify": "Check a store's integrity and re-run one stored seed.",
     "import": "Bring a CSV from elsewhere in as a store.",
     "export": "Write a store as one tidy CSV or JSON Lines file.",
 }
+
+
+COMMON_FLAGS = ("-q", "--quiet", "--json")
+COMMON_VALUES = ("--results", "--experiments", "--json-file")
+
+
+def options_last(args: list[str]) -> list[str]:
+    """`-q --results DIR run x` as `run -q --results DIR x`. Raises UsageError for another option before the command."""
+    ahead: list[str] = []
+    rest = list(args)
+    while rest and rest[0].startswith("-") and rest[0] not in ("-h", "--help", "--version"):
+        name = rest[0].partition("=")[0]
+        if name not in COMMON_FLAGS + COMMON_VALUES:
+            command = next((word for word in rest if word in COMMANDS), "COMMAND")
+            raise click.UsageError(
+                f"No such option {name!r} before the command. Options stand behind it: harness {command} {name} ..."
+            )
+        width = 2 if name in COMMON_VALUES and "=" not in rest[0] else 1
+        ahead, rest = ahead + rest[:width], rest[width:]
+    if ahead and not rest:
+        raise click.UsageError(f"{' '.join(ahead)}: a command is missing. Allowed: {', '.join(COMMANDS)}.")
+    return rest if not ahead or rest[0] not in COMMANDS else [rest[0], *ahead, *rest[1:]]
 
 
 class LazyGroup(click.Group):
@@ -35,6 +57,9 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}_command").command
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, options_last(args))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         from harness.errors import nearest

@@ -24,7 +24,8 @@ def command(
     """Bring a CSV from elsewhere in as a store.
 
     Its columns are those of runs.csv; `seed` and either `correct` and `total` or `accuracy` are required. What is
-    missing stays unknown, and the findings say what can therefore not be claimed.
+    missing stays unknown, and the findings say what can therefore not be claimed. Fields are separated by commas; by semicolons
+    or tabs where the header has no comma. Numbers have a decimal point.
     """
     from harness.exchange import import_csv
 
@@ -38,11 +39,16 @@ def command(
     document = {
         "schema": 1, "name": name, "rows": done.rows, "arms": dict(done.arms),
         "ignored_columns": list(done.unknown_columns), "unknown_columns": list(done.missing_columns),
+        "separator": done.separator,
     }  # fmt: skip
 
     def text() -> str:
         arms = ", ".join(f"{arm} {count}" for arm, count in done.arms.items())
         lines = [f"Imported {done.rows} rows into {results / name}: {arms}."]
+        if done.separator != ",":
+            lines.append(
+                f"Read as separated by {'semicolons' if done.separator == ';' else 'tabs'}: the header has no comma."
+            )
         if done.unknown_columns:
             lines.append(f"Left aside, since a store has no such columns: {', '.join(done.unknown_columns)}.")
         missing = [c for c in ("time_s", "invocation", "block", "environment", "correct") if c in done.missing_columns]

@@ -65,6 +65,8 @@ def command(
         raise UsageError("--as names one store, and several experiments were given: run them one by one.")
     options = app.RunOptions(results, store_name, executor, workers, retries)
     prepared = [app.prepare_run(experiment, options) for experiment in found]
+    for warning in dict.fromkeys(w for one in prepared for w in one.warnings):
+        click.echo(f"harness: warning: {warning}", err=True)
     if dry_run:
         _dry_run(prepared, as_json, json_file)
         return

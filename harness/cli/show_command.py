@@ -22,7 +22,11 @@ def command(
     as_json: bool,
     json_file: Path | None,
 ) -> None:
-    """Show one experiment: its question, arms and configuration, the runs so far and the ledger."""
+    """Show an experiment, a trainer or a store.
+
+    An experiment (its name, or a path to its TOML): question, arms, configuration. A trainer (its name, or a path to its .py):
+    what is on the clock, and its keys with type, default, range and what they change. A store: the runs so far and the ledger.
+    """
     from harness import app
 
     document = app.show(name, results, experiments, preset)

@@ -252,11 +252,11 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
     interleaved = pair.design == "interleaved"
     times = (pair.blocks.control, pair.blocks.candidate) if interleaved else (pair.control_timed, pair.candidate_timed)
     left_out = {"outside complete blocks": pair.candidate_timed.rows - pair.blocks.n} if interleaved else {}
-    left_out = {reason: count for reason, count in left_out.items() if count}
+    left_out = {reason: count for reason, count in left_out.items() if count} | timed(pair.candidate)[1]
     clustered = pair.log_speedup if interleaved else None
     success_difference, success_p = _success_difference(pair)
     return CandidateResult(
-        control=_arm(pair.control, times[0], pair.promise.target, {}),
+        control=_arm(pair.control, times[0], pair.promise.target, timed(pair.control)[1]),
         candidate=_arm(pair.candidate, times[1], pair.promise.target, left_out),
         difference_pp=_difference(pair),
         p=pair.difference_pp.p_two_sided(),

@@ -23,8 +23,9 @@ TOLERANCE = 5e-7  # half a unit of the sixth decimal, where only a rounded accur
 class Sample:
     """One side of a comparison.
 
-    `rows` every row of the arm; `runs` those that count for accuracy; `excluded` how many do not, by reason; `looks` the
-    numbers of runs at which it was judged before (from the ledger of its `store`).
+    `name` what it is called here, `arm` what it is called in its `store`; `rows` every row of the arm; `runs` those that
+    count for accuracy; `excluded` how many do not, by reason; `looks` the numbers of runs at which it was judged before
+    (from the ledger of its store).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Sample:
     stage: str | None = None
     looks: tuple[int, ...] = ()
     store: str = ""
+    arm: str = ""
 
     @property
     def accuracy(self) -> FloatArray:
@@ -54,6 +56,12 @@ class Sample:
     def screening(self) -> bool:
         """Whether runs that chose what to confirm are among those that count."""
         return "screen" in self.runs.known("stage")
+
+
+def told_apart(places: Sequence[tuple[str, str]]) -> list[str]:
+    """A name for each (store, arm): the arm's own, and `store:arm` where several arms share it and the store is known."""
+    shared = Counter(arm for _, arm in places)
+    return [f"{store}:{arm}" if shared[arm] > 1 and store else arm for store, arm in places]
 
 
 def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, latest_stage: bool = False) -> Sample:

@@ -29,6 +29,11 @@ def choose_slot(experiment: str, seed_root: int, taken: Collection[int]) -> int:
     return slot
 
 
+def slot_of(seed: int) -> int:
+    """The slot that a seed lies in; a seed from elsewhere (0, 1, 2, ...) lies in one as well."""
+    return seed // (SEEDS_PER_STREAM * len(STREAMS))
+
+
 def seed_of(slot: int, stream: str, index: int) -> int:
     """The seed of replicate `index` of a stage (or of the `index`-th warm-up)."""
     if not 0 <= index < SEEDS_PER_STREAM:

@@ -10,6 +10,8 @@ Stage = Literal["screen", "confirm", "final"]
 Role = Literal["control", "candidate"]
 
 CLAIMS: tuple[Claim, ...] = ("faster", "accurate", "equivalent", "no-regression")
+PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
+"""What an experiment states before its first run, and a judgement is held to."""
 STAGES: tuple[Stage, ...] = ("screen", "confirm", "final")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.comparison.compare import ArmSummary, CandidateResult, Comparison, Selection
@@ -13,7 +13,8 @@ from harness.model.estimate import Finding
 
 SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
 COLOURS = {"pass": "32", "fail": "31", "inconclusive": "33", "refused": "35"}
-MOST_FINDINGS = 12
+MOST_MESSAGES = 3
+"""So many messages of one finding are shown in full; the JSON has all of them."""
 
 
 def table_text(comparison: Comparison, *, colour: bool = False, width: int | None = None) -> str:
@@ -169,14 +170,14 @@ def _paint(text: str, verdict: str, colour: bool) -> str:
     return f"\x1b[1;{COLOURS[verdict]}m{head}\x1b[0m{rest}"
 
 
-def _all_findings(c: Comparison) -> dict[str, tuple[Finding, list[str]]]:
-    """Findings by code, each with the candidates that it concerns, in the order of weight."""
-    found: dict[str, tuple[Finding, list[str]]] = {}
-    for one in c.comparisons:
-        for finding in one.findings:
-            found.setdefault(finding.code, (finding, []))[1].append(one.candidate.name)
+def _all_findings(c: Comparison) -> dict[str, dict[str, tuple[Finding, list[str]]]]:
+    """Findings by code and message, each with the candidates that it concerns, in the order of weight."""
     weight = {"refuse": 0, "warn": 1, "info": 2}
-    return dict(sorted(found.items(), key=lambda item: weight[item[1][0].severity]))
+    every = [(finding, one.candidate.name) for one in c.comparisons for finding in one.findings]
+    found: dict[str, dict[str, tuple[Finding, list[str]]]] = {}
+    for finding, name in sorted(every, key=lambda item: weight[item[0].severity]):
+        found.setdefault(finding.code, {}).setdefault(finding.message, (finding, []))[1].append(name)
+    return found
 
 
 def _marks(c: Comparison) -> dict[str, str]:
@@ -185,25 +186,49 @@ def _marks(c: Comparison) -> dict[str, str]:
 
 
 def _notes(c: Comparison) -> list[str]:
-    found, marks = _all_findings(c), _marks(c)
-    several = len(c.comparisons) > 1
+    marks, several = _marks(c), len(c.comparisons) > 1
     lines = []
-    for code, (finding, names) in found.items():
-        names = list(dict.fromkeys(names))
-        whom = f" ({', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''})" if several else ""
-        lines.append(f"{marks[code]} {code}{whom}: {finding.message}")
-        lines.append(f"  → {finding.advice}")
+    for code, by_message in _all_findings(c).items():
+        messages = list(by_message.values())
+        for finding, names in messages[:MOST_MESSAGES]:
+            lines.append(f"{marks[code]} {code}{_whom(names) if several else ''}: {finding.message}")
+        if len(messages) > MOST_MESSAGES:
+            others = [name for _, names in messages[MOST_MESSAGES:] for name in names]
+            lines.append(f"{marks[code]} {code}: the same of {_listed(others)}; --json has every number")
+        told = [
+            finding for finding, _ in messages if finding.severity != "info"
+        ]  # where nothing is wrong, nothing is to be done
+        lines += [f"  → {advice}" for advice in dict.fromkeys(finding.advice for finding in told)]
     return [*lines, *_luck_lines(c), *_excluded(c)]
+
+
+def _whom(names: Sequence[str]) -> str:
+    return f" ({_listed(names)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    names = list(dict.fromkeys(names))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _excluded(c: Comparison) -> list[str]:
     """Runs that do not count, with the reason: nothing is dropped uncounted. Arms that agree share a line."""
     lines: dict[str, list[str]] = {}
-    for arm in (c.control, *(one.candidate for one in c.comparisons)):
-        other = {reason: n for reason, n in arm.excluded.items() if reason != "warm-ups"}
-        if other:
-            lines.setdefault(", ".join(f"{n} {reason}" for reason, n in other.items()), []).append(arm.name)
+    for name, excluded in _left_out(c):
+        if excluded:
+            lines.setdefault(", ".join(f"{n} {reason}" for reason, n in excluded.items()), []).append(name)
     return [f"not counted: {what} (of {', '.join(dict.fromkeys(names))})" for what, names in lines.items()]
+
+
+def _left_out(c: Comparison) -> Iterator[tuple[str, dict[str, int]]]:
+    """Each arm with its runs that do not count by reason, warm-ups aside; the control's first, then what single candidates add."""
+    whole = {reason: n for reason, n in c.control.excluded.items() if reason != "warm-ups"}
+    yield c.control.name, whole
+    for one in c.comparisons:
+        further = {reason: n for reason, n in one.control.excluded.items() if reason not in c.control.excluded}
+        beside = f" beside {one.candidate.name}" if len(c.comparisons) > 1 else ""
+        yield f"{c.control.name}{beside}", further
+        yield one.candidate.name, {reason: n for reason, n in one.candidate.excluded.items() if reason != "warm-ups"}
 
 
 # --- Markdown -----------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def read_table(path: Path, name: str) -> Table:
     return table_of_bytes(data, path, name)
 
 
-def table_of_bytes(data: bytes, path: Path, name: str) -> Table:
+def table_of_bytes(data: bytes, path: Path, name: str, separator: str = ",") -> Table:
     """The content of a CSV file as a Table; an unfinished last line is left out and counted in `torn`."""
     whole = data.rfind(b"\n") + 1
     torn = len(data) - whole
@@ -105,13 +105,13 @@ def table_of_bytes(data: bytes, path: Path, name: str) -> Table:
         lines = data[:whole].decode("utf-8-sig").split("\n")[:-1]
     except UnicodeDecodeError as problem:
         raise StoreError(f"{path}: is not UTF-8 text ({problem.reason} at byte {problem.start}).") from problem
-    return _table(lines, path, name, torn)
+    return _table(lines, path, name, torn, separator)
 
 
-def _table(lines: list[str], path: Path, name: str, torn: int) -> Table:
+def _table(lines: list[str], path: Path, name: str, torn: int, separator: str) -> Table:
     rows: list[list[str]] = []
     try:
-        rows.extend(csv.reader(lines))
+        rows.extend(csv.reader(lines, delimiter=separator))
     except csv.Error as problem:
         raise StoreError(
             f"{path} line {len(rows) + 1}: is not CSV: {str(problem).partition(' - ')[0]}. "

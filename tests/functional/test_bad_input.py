@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import csv
+import json
+
 import pytest
-from helpers import RANGED, TRAIN, says, write
+from helpers import RANGED, TRAIN, rows_of, says, write
+
+from harness.design.seeds import choose_slot
 
 GOOD = 'trainer = "ranged.py"\n[config]\nepochs = 3\n'
 ARMS = 'trainer = "ranged.py"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n[arms.config]\nepochs = 4\n'
+
+TYPED = """\
+import os
+from typing import Literal, Optional
+
+STEPS = 10
+
+
+def train(seed, lr: float = 1, steps=STEPS, rule: Literal["sgd", "adam"] = "sgd", top: Optional[int] = None, *, wide: "bool"):
+    return 0.5
+"""
+COMMAND = """\
+trainer = "command"
+[config]
+argv = ["sh", "-c", "echo 0.5 {rat} ${HOME} {{own}}"]
+rate = 0.1
+"""
 
 FILES = {
     "good.toml": GOOD,
@@ -34,6 +56,10 @@ FILES = {
     "odd_config.py": RANGED.replace("Config = Config", "Config = int"),
     "train.py": TRAIN,
     "script.py": "print(0.5)\n",
+    "typed.py": TYPED,
+    "seedless.py": "def train():\n    return 0.5\n\n\nasync def later(seed):\n    return 1\n\n\ndef bare(seed, /):\n    return 1\n",
+    "program.toml": COMMAND,
+    "programless.toml": 'trainer = "command"\n',
     "untyped.py": "def train(seed, day):\n    return 0.5\n",
     "nul.py": "def train(seed):\n    return 1\0\n",
     "ranged.py": RANGED,
@@ -70,6 +96,17 @@ CASES = {
     "set a date of a script": (["script.py", "--set", "day=2024-01-01"], ["'day'", "2024", "a text", '"2024-01-01"']),
     "set a date without type": (["untyped.py", "--set", "day=2024-01-01"], ["'day'", "2024", "a text"]),
     "set nan of a script": (["script.py", "--set", "rate=nan"], ["'rate'", "nan", "a finite number"]),
+    "set unknown of a function": (["typed.py", "--set", "step=3"], ["--set", "no key 'step'", "Did you mean 'steps'?"]),
+    "annotated number": (["typed.py", "--set", "lr=fast"], ["'lr'", "'fast'", "must be a number"]),
+    "annotated choice": (["typed.py", "--set", "rule=lion"], ["'rule'", "'lion'", "'sgd', 'adam'"]),
+    "annotated optional": (["typed.py", "--set", "top=0.5"], ["'top'", "0.5", "must be a whole number"]),
+    "annotated without default": (["typed.py", "--set", "wide=3"], ["'wide'", "3", "must be true or false"]),
+    "a key that a function needs": (["typed.py", "--set", "lr=3"], ["needs wide", "--set wide=VALUE"]),
+    "train without seed": (["seedless.py"], ["'train' has no parameter 'seed'", "none", "seedless.py:__main__"]),
+    "async function": (["seedless.py:later"], ["'later' is async"]),
+    "seed by position only": (["seedless.py:bare"], ["'bare' takes seed by position only", "Remove the '/'"]),
+    "unknown placeholder": (["program.toml"], ["program.toml", "{rat}", "Did you mean 'rate'?", "Write {{rat}}"]),
+    "command without argv": (["programless.toml"], ["programless.toml", "the key 'argv' is missing"]),
     "unknown preset": (["quick", "--preset", "laptob"], ["no preset 'laptob'", "Did you mean 'laptop'?"]),
     "preset of a script": (["train.py", "--preset", "cpu"], ["preset", "'cpu'", "train.py"]),
     "unknown arm": (["arms.toml", "--arm", "z"], ["no arm 'z'", "a, b"]),
@@ -108,6 +145,9 @@ def test_run_refuses(case, cli_inside, tmp_path):
     [
         (["rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
         (["run"], ["Missing argument"]),
+        (["--seeds", "3", "run", "x"], ["No such option '--seeds' before the command", "harness run --seeds"]),
+        (["-q"], ["-q: a command is missing", "run, compare"]),
+        (["-q", "rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
         (["run", "train.py", "--sed", "3"], ["No such option", "--sed"]),
         (["compare", "a", "b", "--claim", "best"], ["--claim", "best", "no-regression"]),
         (["compare", "a", "b", "--target", "94"], ["94", "fraction"]),
@@ -118,6 +158,16 @@ def test_run_refuses(case, cli_inside, tmp_path):
 )
 def test_usage(arguments, words, cli_inside):
     says(cli_inside(*arguments), 2, *words)
+
+
+def test_common_options_may_stand_before_the_command(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    says(cli_inside("-q", "--results", "there", "run", "train.py", "--seeds", 1), 0)
+    assert (tmp_path / "there/train/runs.csv").is_file()
+    done = cli_inside("--json", "--results=there", "list")
+    says(done, 0)
+    assert [store["name"] for store in json.loads(done.stdout)["stores"]] == ["train"]
+    assert cli_inside("--version").stdout.startswith("harness")
 
 
 def test_a_mistake_ends_the_real_program_as_well(cli, tmp_path):
@@ -172,6 +222,59 @@ def test_run_names_the_damaged_cell_of_its_store(cli, tmp_path):
     cells[lines[0].split(",").index("replicate")] = "first"
     path.write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
     says(cli("run", "train.py", "--seeds", 2), 4, "line 3", "'replicate'", "'first'")
+
+
+def test_a_damaged_description_of_another_store_costs_a_warning_and_no_seed(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    says(cli_inside("run", "train.py", "--seeds", 2, "--as", "first"), 0)
+    says(cli_inside("export", "first", "-o", "first.csv"), 0)
+    slot = json.loads((tmp_path / "results/first/experiment.json").read_text())["seed_slot"]
+    plain = choose_slot("second", 0, ())
+    moved = (tmp_path / "first.csv").read_text()
+    for row in rows_of(tmp_path, "first"):
+        moved = moved.replace(f",{row['seed']},", f",{int(row['seed']) + (plain - slot) * 4 * 65536},")
+    write(tmp_path, "results/first/runs.csv", moved + "cut,short\n")  # its seeds are those that 'second' would take
+    write(tmp_path, "results/first/experiment.json", '{"name": ')
+    done = cli_inside("run", "train.py", "--seeds", 2, "--as", "second")
+    says(
+        done,
+        0,
+        "warning",
+        "'first' was passed over",
+        "results/first/experiment.json",
+        "Its seeds were read from runs.csv",
+    )
+    pairs = [{(r["config_hash"], r["seed"]) for r in csv.DictReader(text.splitlines()) if r["seed"]} for text in (
+        moved, (tmp_path / "results/second/runs.csv").read_text())]  # fmt: skip
+    assert pairs[0] and pairs[1] and not pairs[0] & pairs[1], "a (configuration, seed) recurs"
+    assert cli_inside("run", "train.py", "--seeds", 3, "--as", "second").stderr.count("warning") == 0, (
+        "its seeds are fixed"
+    )
+    says(cli_inside("run", "train.py", "--seeds", 3, "--as", "first"), 4, "results/first/experiment.json", "JSON")
+
+
+def test_seeds_that_nobody_can_know_stop_a_new_store(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    write(tmp_path, "results/lost/runs.csv", "run_id,config_hash,seed\nr1,c,\n")
+    write(tmp_path, "results/lost/experiment.json", "[]")
+    words = (
+        "results/lost/experiment.json",
+        "results/lost/runs.csv shows no seeds",
+        "move the folder results/lost",
+        "--results",
+    )
+    says(cli_inside("run", "train.py", "--seeds", 1), 4, *words)
+    assert not (tmp_path / "results/train").exists()
+
+
+def test_seeds_that_came_in_by_an_import_are_not_used_again(cli_inside, tmp_path):
+    write(tmp_path, "train.py", TRAIN)
+    says(cli_inside("run", "train.py", "--seeds", 2, "--results", "elsewhere"), 0)
+    says(cli_inside("export", "train", "--results", "elsewhere", "-o", "runs.csv"), 0)
+    says(cli_inside("import", "runs.csv", "--as", "theirs"), 0)
+    says(cli_inside("run", "train.py", "--seeds", 2), 0)
+    ours, theirs = ({(r["config_hash"], r["seed"]) for r in rows_of(tmp_path, name)} for name in ("train", "theirs"))
+    assert len(ours & theirs) == 0
 
 
 def test_a_damaged_store_does_not_stop_the_others(cli, tmp_path):

@@ -107,6 +107,54 @@ def test_names_of_stores_and_arms(cli_inside: Cli, tmp_path: Path) -> None:
     says(cli_inside("compare", "sweep:control", "sweep:control"), 2, "same runs", "EXPERIMENT:ARM")
 
 
+def test_arms_of_one_name_are_told_apart_by_their_store(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair()
+    store(tmp_path, "monday", a.assign(arm="train"))
+    store(tmp_path, "tuesday", frozen(b).assign(arm="train"))
+    store(tmp_path, "sweep", b.assign(arm="third", seed=b["seed"] + 900))
+    one = answer(cli_inside("compare", "monday", "tuesday", "sweep", "--json"))
+    names = [one["control"]["name"], *(c["candidate"]["name"] for c in one["comparisons"])]
+    assert names == ["monday:train", "tuesday:train", "third"], "only what clashes is named in full"
+    printed = cli_inside("compare", "monday", "tuesday").stdout
+    assert "monday:train and tuesday:train share no blocks" in printed
+    ledger = (tmp_path / "results/tuesday/ledger.jsonl").read_text()
+    assert '"arm": "train"' in ledger and "tuesday:train" not in ledger, "in its own store an arm has its own name"
+    assert cli_inside("compare", "monday", "tuesday", "--json").stdout.count('"peeked"') == 0
+
+
+def test_dataframes_of_one_arm_are_told_apart() -> None:
+    a, b = pair()
+    a, b = a.assign(arm="train", experiment="monday"), b.assign(arm="train", experiment="tuesday")
+    assert named_in(compare(a, b)) == ["monday:train", "tuesday:train"]
+    assert named_in(compare(a, b.assign(experiment="monday"))) == ["control", "candidate"]
+
+
+def named_in(judged: Any) -> list[str]:
+    return [judged.control.name, *(one.candidate.name for one in judged.comparisons)]
+
+
+def test_an_arm_without_a_completed_run_cannot_be_judged(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair(6)
+    failed = b.assign(status=["crashed"] * 3 + ["timeout"] * 2 + ["completed"], warmup=[False] * 5 + [True])
+    store(tmp_path, "final", a, failed)
+    words = (
+        "no completed runs of candidate (3 crashed, 2 timed out, 1 warm-ups)",
+        "results/final/runs.csv",
+        "harness run",
+    )
+    says(cli_inside("compare", "final"), 4, *words)
+    says(cli_inside("compare", "final:candidate", "final:control"), 4, *words)
+    says(cli_inside("aa", "final:candidate"), 4, *words)
+    store(tmp_path, "sweep", a, failed, b.assign(arm="third", seed=b["seed"]))
+    assert len(answer(cli_inside("compare", "sweep", "--json"))["comparisons"]) == 2, "the others can be judged"
+
+
+def test_a_stage_without_runs_says_so(cli_inside: Cli, tmp_path: Path) -> None:
+    store(tmp_path, "final", *pair())
+    words = ("no completed runs of candidate", "25 of another stage than final")
+    says(cli_inside("compare", "final", "--stage", "final"), 4, *words)
+
+
 def test_the_latest_stage_counts_and_an_earlier_one_can_be_asked_for(cli_inside: Cli, tmp_path: Path) -> None:
     a, b = pair()
     early = [f.assign(stage="screen", seed=f["seed"] + 500, invocation="s" + f["invocation"]) for f in (a, b)]
@@ -233,6 +281,51 @@ def test_the_table_names_what_is_shared_and_claims_nothing_where_nothing_differs
     assert "¹ shared-lane:" in text and "→ For time, run again" in text
 
 
+def test_every_run_that_does_not_count_is_named_with_its_arm(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair(30)
+    b.loc[:3, "time_s"] = np.nan
+    b.loc[4, "lane"] = "shared"
+    a.loc[[7, 8], "status"] = "crashed"
+    third = b.assign(
+        arm="third", time_s=b["time_s"].fillna(0.2), lane="exclusive", status=["timeout"] + 29 * ["completed"]
+    )
+    store(tmp_path, "final", a, b, third)
+    done = cli_inside("compare", "final")
+    says(done, 0)
+    assert "not counted: 2 crashed or timed out (of control)" in done.stdout
+    assert "2 outside complete blocks, 1 times of the shared lane, 4 without a time (of candidate)" in done.stdout
+    assert "1 crashed or timed out, 2 outside complete blocks (of third)" in done.stdout
+
+
+def test_control_runs_that_one_candidate_cannot_use_are_named_beside_it(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair()
+    older = frozen(a).assign(torch="2.8.0", environment="e0")
+    store(tmp_path, "final", a, older, b, b.assign(arm="third", torch="2.8.0", environment="e0", invocation="x"))
+    printed = cli_inside("compare", "final").stdout
+    assert (
+        "not counted: 25 of another device or library version (of control beside candidate, control beside third)"
+        in printed
+    )
+
+
+def test_a_finding_about_both_arms_is_told_of_both(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair(30)
+    a.loc[[7, 8], "status"], b.loc[:2, "status"] = "crashed", "timeout"
+    store(tmp_path, "final", a, b)
+    printed = cli_inside("compare", "final").stdout
+    assert "2 attempts of control crashed or timed out" in printed
+    assert "3 attempts of candidate crashed or timed out" in printed
+    assert printed.count("Find the cause") == 1, "one advice is enough"
+
+
+def test_where_nothing_is_wrong_nothing_is_advised(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair()
+    same = {"config_hash": "config", "compute_hash": ""}
+    store(tmp_path, "final", a.assign(**same), b.assign(**same, code_hash="other"))
+    printed = cli_inside("compare", "final").stdout
+    assert "code-mismatch: The arms ran different code" in printed and "→" not in printed
+
+
 def test_json_stands_alone_on_standard_output_and_in_its_file(cli: Cli, tmp_path: Path) -> None:
     store(tmp_path, "final", *pair())
     done = cli("compare", "final", "--json", "--json-file", "out.json", "--markdown", "out.md")
@@ -297,6 +390,14 @@ def test_a_damaged_description_ends_in_4(cli_inside: Cli, tmp_path: Path) -> Non
     store(tmp_path, "final", *pair())
     write(tmp_path, "results/final/experiment.json", "{")
     says(cli_inside("compare", "final"), 4, "experiment.json")
+
+
+def test_a_damaged_description_beside_says_how_to_leave_it_aside(cli_inside: Cli, tmp_path: Path) -> None:
+    store(tmp_path, "final", *pair())
+    write(tmp_path, "results/broken/runs.csv", "run_id,arm,seed,accuracy\n")
+    write(tmp_path, "results/broken/experiment.json", '{"name": ')
+    says(cli_inside("compare", "control", "candidate"), 4, "results/broken/experiment.json", "STORE:control")
+    says(cli_inside("compare", "final:control", "final:candidate"), 0)
 
 
 def test_a_torn_last_line_is_left_out(cli_inside: Cli, tmp_path: Path) -> None:

@@ -169,7 +169,6 @@ COMMANDS = {
     "no JSON": ('["echo", "accuracy 0.9"]', "the last line of output is 'accuracy 0.9', which is not JSON"),
     "no output": ('["true"]', "the last line of output is '', which is not JSON"),
     "percentage": ('["echo", "94.0"]', "a fraction is wanted, not a percentage"),
-    "no argv": ('""', "the key 'argv' is missing"),
 }
 
 

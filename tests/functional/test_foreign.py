@@ -142,7 +142,7 @@ def test_a_command_in_a_toml(cli_inside, tmp_path):
         tmp_path,
         "shell.toml",
         'trainer = "command"\ninvocations = 1\n[config]\nlr = 0.1\n'
-        """argv = ["sh", "-c", 'echo $HARNESS_SEED "{unknown}" >> seen; echo "{\\"accuracy\\": {lr}, \\"loss\\": {seed}}"']\n"""
+        """argv = ["sh", "-c", 'echo $HARNESS_SEED "{{own}}" ${HOME:+home} >> seen; echo "{\\"accuracy\\": {lr}, \\"loss\\": {seed}}"']\n"""
         '[[arms]]\nname = "low"\n[[arms]]\nname = "high"\n[arms.config]\nlr = 0.75\n',
     )
     says(cli_inside("run", "shell.toml", "--seeds", 2), 0)
@@ -150,5 +150,18 @@ def test_a_command_in_a_toml(cli_inside, tmp_path):
     assert sorted((row["arm"], row["accuracy"]) for row in rows) == [("high", "0.75")] * 2 + [("low", "0.1")] * 2
     assert all(float(row["loss"]) == int(row["seed"]) for row in rows)
     seen = (tmp_path / "seen").read_text().splitlines()
-    assert len(seen) == 6 and all(line.endswith(" {unknown}") for line in seen), "a program's own braces stay"
+    assert len(seen) == 6 and all(line.endswith(" {own} home") for line in seen), "a program's own braces stay"
     assert {line.split()[0] for line in seen} >= {row["seed"] for row in rows}
+
+
+def test_a_file_whose_train_takes_no_seed_runs_as_a_program_only_where_that_is_meant(cli_inside, tmp_path):
+    write(tmp_path, "train.py", "def train(lr=0.1):\n    return lr\n\n\nRESULT = 0.5\n")
+    words = ("train.py", "'train' has no parameter 'seed'", "its parameters: lr", "harness run train.py:__main__")
+    says(cli_inside("run", "train.py", "--seeds", 1), 2, *words)
+    write(tmp_path, "guarded.py", 'def train():\n    return 0.5\n\n\nif __name__ == "__main__":\n    print(train())\n')
+    shown = cli_inside("run", "guarded.py", "--seeds", 1, "--dry-run")
+    says(shown, 0)
+    assert "guarded.py runs as a program, once a run: its function 'train' has no parameter 'seed'" in shown.stdout
+    write(tmp_path, "both.py", "def train(seed):\n    return 0.25\n\n\nprint(0.75)\n")
+    says(cli_inside("run", "both.py:__main__", "--seeds", 1), 0)
+    assert counted(rows_of(tmp_path, "both"))[0]["accuracy"] == "0.75"

@@ -41,6 +41,15 @@ def test_other_names_and_spare_columns(cli_inside, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("sign", "word"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_is_read_where_the_header_leaves_no_doubt(sign, word, cli_inside, tmp_path):
+    write(tmp_path, "runs.csv", "\ufeff" + GOOD.replace(",", sign).replace("0.91", '"0.91"').rstrip("\n"))
+    done = cli_inside("import", "runs.csv", "--as", "theirs")
+    says(done, 0)
+    assert f"Read as separated by {word}" in done.stdout
+    assert next((r["arm"], r["seed"], r["accuracy"]) for r in rows_of(tmp_path, "theirs")) == ("a", "1", "0.91")
+
+
 REFUSED = {
     "no seed": ("trial,accuracy\n1,0.9\n", [], ["'seed'", "is missing", "trial, accuracy", "--map seed=THEIR_NAME"]),
     "neither": ("a,b\n1,0.9\n", [], ["columns 'seed' and 'accuracy' (or 'correct' and 'total') are missing"]),
@@ -62,6 +71,8 @@ REFUSED = {
     "unknown flag": ("seed,accuracy,warmup\n1,0.9,maybe\n", [], ["line 2", "'warmup'", "'maybe'", "true, false"]),
     "run id twice": ("run_id,seed,accuracy\nr,1,0.9\nr,2,0.9\n", [], ["line 3", "'r'", "stands already in line 2"]),
     "another width": ("seed,accuracy\n1,0.9\n2\n", [], ["line 3", "1 fields", "has 2"]),
+    "a decimal comma": ("seed;accuracy\n1;0,94\n", [], ["line 2", "'0,94'", "with a decimal point: 0.94"]),
+    "two separators": ("seed;accuracy\tarm\n1;0.9\ta\n", [], ["semicolons and tabs", "one of comma"]),
     "no rows": ("seed,accuracy\n", [], ["no rows"]),
     "no bytes": ("", [], ["empty"]),
     "map of an unknown column": ("a,b\n1,2\n", ["--map", "sed=a"], ["no column 'sed'", "Did you mean 'seed'?"]),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from frames import codes, judged, pair
@@ -69,3 +73,28 @@ def test_a_margin_that_is_no_number_is_a_usage_error() -> None:
     a, b = pair(n=25)
     with pytest.raises(UsageError, match=r"margin_pp is '0\.1'"):
         harness.compare(a, b, margin_pp="0.1")
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys) -> None:
+    root = Path(__file__).resolve().parents[2]
+    shutil.copytree(root / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "digits-final" in printed and "baseline: 1 runs" in printed
+
+
+def test_arms_that_one_logger_logs_in_blocks_are_interleaved(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(3):  # three process starts
+        with harness.ExperimentLogger("mine") as logger:
+            for block in range(4):
+                for arm, time_s in (("old", 2.0), ("new", 1.0)):
+                    logger.log(arm=arm, accuracy=0.9, block=block, time_s=time_s)
+    one = harness.compare("mine:old", "mine:new", margin_pp=1).as_dict()["comparisons"][0]
+    assert (one["time"]["design"], one["time"]["invocations"], one["time"]["speedup"]["value"]) == (
+        "interleaved",
+        3,
+        2.0,
+    )

@@ -28,6 +28,13 @@ def write_runs(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
+def imported(capsys: pytest.CaptureFixture[str], name: str, rows: list[dict[str, Any]]) -> None:
+    """`rows` as the store `name` under the current folder."""
+    write_runs(Path(f"{name}.csv"), rows)
+    assert run_cli(["import", f"{name}.csv", "--as", name]) == 0
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize(
     ("arguments", "seeds"),
     [
@@ -99,9 +106,7 @@ def test_false_alarms_stay_near_alpha(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_runs(tmp_path / "runs.csv", interleaved(12, 20, process_sd=0.01, arm_sd=0.003))
-    assert run_cli(["import", "runs.csv", "--as", "x"]) == 0
-    capsys.readouterr()
+    imported(capsys, "x", interleaved(12, 20, process_sd=0.01, arm_sd=0.003))
     code, report = answer(capsys, "aa", "x", "--margin-pp", "0.1")
     assert code == 0
     alarms = {alarm["name"]: alarm for alarm in report["alarms"]}
@@ -133,9 +138,7 @@ def test_too_few_invocations_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_runs(tmp_path / "runs.csv", interleaved(5, 10, process_sd=0.01))
-    run_cli(["import", "runs.csv", "--as", "x"])
-    capsys.readouterr()
+    imported(capsys, "x", interleaved(5, 10, process_sd=0.01))
     _, report = answer(capsys, "aa", "x")
     time = next(alarm for alarm in report["alarms"] if alarm["name"] == "time")
     assert time["rate"] is None
@@ -165,10 +168,7 @@ def test_the_speed_up_at_equal_accuracy_is_found(
     monkeypatch.chdir(tmp_path)
     rows = sweep("a", 1.0, invocation="p", seed=1) + sweep("b", 1 / 1.03, invocation="p", seed=2)
     for arm in ("a", "b"):
-        mine = [row for row in rows if row["arm"].startswith(arm)]
-        write_runs(tmp_path / f"{arm}.csv", mine)
-        run_cli(["import", f"{arm}.csv", "--as", arm])
-    capsys.readouterr()
+        imported(capsys, arm, [row for row in rows if row["arm"].startswith(arm)])
     code, found = answer(capsys, "speedup", "a", "b", "--target", "0.94")
     assert code == 0
     assert found["axis"] == "steps", "two imports share no process starts: their seconds cannot be compared"
@@ -182,9 +182,7 @@ def test_a_speed_up_needs_a_target_and_three_lengths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_runs(tmp_path / "runs.csv", interleaved(5, 10, process_sd=0.01))
-    run_cli(["import", "runs.csv", "--as", "x"])
-    capsys.readouterr()
+    imported(capsys, "x", interleaved(5, 10, process_sd=0.01))
     assert run_cli(["speedup", "x", "x"]) == 2
     assert "--target" in capsys.readouterr().err
     _, found = answer(capsys, "speedup", "x", "x", "--target", "0.94")
