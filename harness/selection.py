@@ -12,6 +12,7 @@ from harness.comparison.frame import Frame
 from harness.comparison.samples import Sample, make_sample, told_apart
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES
+from harness.spec import canonical
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
 
@@ -62,6 +63,9 @@ class Shelf:
         head, colon, arm = name.partition(":")
         if colon:
             return [self._arm_of(existing_store(self.results, head), arm)]
+        meant = canonical(name, None)
+        if meant != name and open_store(self.results, meant).exists:
+            return self.arms(existing_store(self.results, meant))
         homes = [s for s in store_names(self.results) if self._has_arm(s, name)]
         if len(homes) == 1:
             return [self._arm_of(open_store(self.results, homes[0]), name)]

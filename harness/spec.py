@@ -48,7 +48,7 @@ SCALARS: dict[str, Knob] = {
     )
 }
 LENGTH_KEYS = ("epochs", "steps")
-TABLES = ("config", "sweep", "arms", "presets")
+TABLES = ("config", "sweep", "arms", "presets", "aliases")
 INHERITED = (
     "trainer",
     "claim",
@@ -113,12 +113,34 @@ def find(name: str, given: Path | None) -> Path:
             raise SpecError(f"{name}: YAML files are not read; an experiment is a TOML file (see `harness list`).")
         return path
     known = available(given)
+    name = canonical(name, given)
     if name not in known:
         raise SpecError(
             f"Unknown experiment {name!r}. {nearest(name, known)} `harness list` shows all of them; "
             "a path to a TOML file, or your own train.py, works too."
         )
     return known[name]
+
+
+def canonical(name: str, given: Path | None) -> str:
+    """The experiment that `name` is another name of (key `aliases` of its file); else `name` itself."""
+    known = available(given)
+    if name in known:
+        return name
+    for stem, path in known.items():
+        try:
+            if name in _aliases(tomllib.loads(path.read_text(encoding="utf-8")), str(path)):
+                return stem
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SpecError):
+            continue  # a broken file says so where it is asked for itself
+    return name
+
+
+def _aliases(raw: Mapping[str, Any], where: str) -> list[str]:
+    found = raw.get("aliases", [])
+    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        raise SpecError(f"{where}: 'aliases' must be a list of names, found {found!r}.")
+    return found
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -247,6 +269,7 @@ def _check_tables(raw: Mapping[str, Any], where: str) -> None:
     for key in raw.get("sweep", {}):
         if key not in SWEEPS:
             raise SpecError(f"{where}: unknown table [sweep.{key}]. {nearest(key, SWEEPS)}")
+    _aliases(raw, where)
     if not isinstance(raw.get("arms", []), list):
         raise SpecError(f"{where}: 'arms' must be a list of tables: [[arms]].")
     for name, preset in raw.get("presets", {}).items():
