@@ -776,16 +776,15 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
 
 
 def speedup(control: str, candidate: str, results: Path, target: float | None) -> dict[str, Any]:
-    """The iso-accuracy speed-up between two sweeps. Raises UsageError where no target is stated."""
+    """The iso-accuracy speed-up between two sweeps. Raises UsageError where no target is stated, or they are one sweep."""
     from harness.comparison.iso import iso_accuracy
-    from harness.comparison.samples import make_sample
-    from harness.selection import Shelf
+    from harness.comparison.sweeps import apart, family_of
+    from harness.selection import Shelf, sweep_arms
 
     shelf = Shelf(results)
-    sides = [shelf.find(name) for name in (control, candidate)]
-    stated = [arms[0].store.experiment.get("target") for arms in sides]
-    wanted = target if target is not None else next((t for t in stated if t is not None), None)
+    sides = [sweep_arms(shelf, name) for name in (control, candidate)]
+    families = apart(*(family_of(side.arms, side.wanted) for side in sides))
+    wanted = target if target is not None else next((s.target for s in sides if s.target is not None), None)
     if wanted is None:
         raise UsageError("No target is stated: add --target A, the accuracy at which both sweeps are read.")
-    samples = [[make_sample(arm.label, [arm.rows]) for arm in arms] for arms in sides]
-    return iso_accuracy((control, candidate), samples[0], samples[1], wanted).as_dict()
+    return iso_accuracy((control, candidate), *families, wanted).as_dict()

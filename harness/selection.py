@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.comparison.frame import Frame
 from harness.comparison.samples import Sample, make_sample
+from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
@@ -200,3 +201,33 @@ def _promises(control: Chosen, candidates: Sequence[Chosen], asked: Collection[s
         if value is not None:
             out[key] = value
     return out
+
+
+@dataclass(frozen=True)
+class SweepSide:
+    """The arms of the store that a name of `harness speedup` means, the one arm that it named, and the stated target."""
+
+    arms: tuple[SweepArm, ...]
+    wanted: str | None
+    target: float | None
+
+
+def sweep_arms(shelf: Shelf, name: str) -> SweepSide:
+    """All arms of a store with their configurations; of `STORE:ARM` too, as the arm names a sweep among them."""
+    found = shelf.find(name)
+    store = found[0].store
+    facts = {str(arm.get("name")): _facts(arm) for arm in store.arms()}
+    arms = tuple(
+        SweepArm(store.name, make_sample(c.arm, [c.rows]), facts.get(c.arm), c.role) for c in shelf.arms(store)
+    )
+    target = store.experiment.get("target")
+    return SweepSide(
+        arms, found[0].arm if len(found) == 1 else None, target if isinstance(target, int | float) else None
+    )
+
+
+def _facts(arm: Mapping[str, Any]) -> dict[str, Any] | None:
+    config = arm.get("config")
+    if not isinstance(config, dict):
+        return None
+    return config | {"trainer": arm.get("trainer"), "git revision": arm.get("git")}

@@ -178,15 +178,42 @@ def test_the_speed_up_at_equal_accuracy_is_found(
     assert "nothing is extrapolated" in beyond["speedup"]["reason"]
 
 
+def imported(tmp_path: Path, **files: list[dict[str, Any]]) -> None:
+    for name, rows in files.items():
+        write_runs(tmp_path / f"{name}.csv", rows)
+        assert run_cli(["import", f"{name}.csv", "--as", name]) == 0
+
+
 def test_a_speed_up_needs_a_target_and_three_lengths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_runs(tmp_path / "runs.csv", interleaved(5, 10, process_sd=0.01))
-    run_cli(["import", "runs.csv", "--as", "x"])
+    rows = interleaved(5, 10, process_sd=0.01)
+    imported(tmp_path, x=rows, y=rows)
     capsys.readouterr()
-    assert run_cli(["speedup", "x", "x"]) == 2
+    assert run_cli(["speedup", "x", "y"]) == 2
     assert "--target" in capsys.readouterr().err
-    _, found = answer(capsys, "speedup", "x", "x", "--target", "0.94")
+    _, found = answer(capsys, "speedup", "x", "y", "--target", "0.94")
     assert found["speedup"]["value"] is None
     assert "at least 3 are needed" in found["speedup"]["reason"]
+    assert [gone["reason"] for gone in found["control"]["left_out"]] == ["the steps of its runs are not known"] * 2
+
+
+def test_without_configurations_a_control_of_both_imports_is_a_point_of_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sides = {name: sweep(name, 1.0, invocation="p", seed=i) for i, name in enumerate("ab")}
+    for name, rows in sides.items():
+        for row in rows:
+            own = row["steps"] != 470
+            row["config_hash"] = f"{name}{row['steps']}" if own else "anchor"
+            row["arm"] = row["arm"] if own else "anchor"
+    imported(tmp_path, **sides)
+    capsys.readouterr()
+    _, found = answer(capsys, "speedup", "a", "b", "--target", "0.94")
+    for side in ("control", "candidate"):
+        assert "anchor" not in [p["arm"] for p in found[side]["points"]]
+        assert [gone["arm"] for gone in found[side]["left_out"]] == ["anchor"]
+        assert "stands in both sweeps" in found[side]["left_out"][0]["reason"]
+    assert sum("no configurations are stored" in note for note in found["notes"]) == 2
