@@ -50,6 +50,11 @@ class Shelf:
             self._frames[store.name] = frame
         return self._frames[store.name]
 
+    @property
+    def stores_read(self) -> list[Store]:
+        """The stores whose runs were read so far."""
+        return [open_store(self.results, name) for name in self._frames]
+
     def arms(self, store: Store) -> list[Chosen]:
         """The arms of a store in the order of its description, with their roles."""
         frame = self.frame(store)
