@@ -685,70 +685,9 @@ def plan(
     wish: Wish, name: str | None, results: Path, experiments: Path | None, price_per_hour: float | None
 ) -> dict[str, Any]:
     """What a design needs or shows; what the wish leaves open comes from the stored runs of `name`."""
-    from dataclasses import replace
+    from harness import planning
 
-    from harness.design.power import design_for
-
-    seconds = None
-    if name is not None:
-        known = _known_of(name, results, experiments)
-        seconds = known["seconds"]
-        wish = replace(
-            wish,
-            sd_pp=wish.sd_pp or known["sd_pp"],
-            difference_pp=wish.difference_pp or (None if wish.seeds else known["margin_pp"]),
-        )
-    asked = (wish.difference_pp, wish.seeds, wish.looks)
-    if not any(asked):
-        raise UsageError(
-            "Nothing is asked: give --difference-pp D (with --sd-pp S) for the seeds needed, --seeds N for what they show, "
-            "or --looks K for the bounds of a sequential plan."
-        )
-    if wish.sd_pp is None and (wish.difference_pp or wish.seeds):
-        raise UsageError(
-            "The standard deviation of one run is missing: give --sd-pp S, or name an experiment that has stored runs."
-        )
-    document = design_for(wish) | {"experiment": name}
-    return document | _price(document, seconds, price_per_hour)
-
-
-def _known_of(name: str, results: Path, experiments: Path | None) -> dict[str, float | None]:
-    """Standard deviation (pp), seconds a run and margin of an experiment, from its store or its control's."""
-    import numpy as np
-
-    from harness import spec
-    from harness.selection import Shelf
-    from harness.store.read import open_store
-
-    known: dict[str, float | None] = {"sd_pp": None, "seconds": None, "margin_pp": None}
-    places = [name]
-    if name in spec.available(experiments) or name.endswith(".toml"):
-        experiment = spec.load_experiment(name, spec.Request(experiments=experiments))
-        known["margin_pp"] = experiment.margin_pp
-        places = [experiment.name, *(arm.name for arm in experiment.arms)]
-    for place in places:
-        store = open_store(results, place)
-        if not store.exists:
-            continue
-        arm = Shelf(results).arms(store)[0].rows
-        keep = (arm["status"] == "completed") & ~arm["warmup"]
-        accuracy, times = arm["accuracy"][keep], arm["time_s"][keep]
-        known["sd_pp"] = 100 * float(np.std(accuracy, ddof=1)) if accuracy.size > 1 else None
-        known["seconds"] = float(np.nanmean(times)) if np.isfinite(times).any() else None
-        return known
-    if places == [name]:
-        raise UsageError(f"{name!r} is neither an experiment nor a store. {nearest(name, spec.available(experiments))}")
-    return known
-
-
-def _price(document: Mapping[str, Any], seconds: float | None, price_per_hour: float | None) -> dict[str, Any]:
-    """Hours of the runs of both arms (of the candidate alone against a frozen control), and their price."""
-    seeds = document.get("seeds") or document.get("given_seeds")
-    if seeds is None or seconds is None:
-        return {"hours": None, "price": None}
-    arms = 2 if document.get("control_runs") is None else 1
-    hours = arms * seeds * seconds / 3600
-    return {"hours": hours, "price": None if price_per_hour is None else hours * price_per_hour}
+    return planning.plan(wish, name, results, experiments, price_per_hour)
 
 
 # --- A/A ----------------------------------------------------------------------------------------------------
@@ -758,7 +697,7 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
     """False-alarm rates of the harness's own judgement on stored runs."""
     from dataclasses import replace
 
-    from harness.comparison.aa import false_alarms
+    from harness.comparison.aa import INTERVAL, SHUFFLED, false_alarms
     from harness.comparison.pair import Pair
     from harness.selection import Shelf, resolve
 
@@ -771,6 +710,8 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
         "name": " ".join(names),
         "alpha": promise.alpha,
         "seed": seed,
+        "shuffled": SHUFFLED.format(control=question.control.name),
+        "interval": INTERVAL,
         "alarms": [alarm.as_dict() for alarm in alarms],
     }
 

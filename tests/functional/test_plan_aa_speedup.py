@@ -142,6 +142,31 @@ def test_too_few_invocations_say_so(
     assert "too few invocations: 5" in time["reason"]
 
 
+def test_an_answer_says_what_was_shuffled_and_what_its_interval_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_runs(tmp_path / "runs.csv", interleaved(7, 10, process_sd=0.01))
+    run_cli(["import", "runs.csv", "--as", "x"])
+    capsys.readouterr()
+    assert run_cli(["aa", "x"]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "shuffled, so that nothing differs: the runs of control over two halves (accuracy), the labels of the arms"
+        in text
+    )
+    assert "in brackets: 95 % Monte-Carlo interval of the rate over such shuffles of these runs" in text
+    assert "all 128 patterns" in text, "2^7 swaps are fewer than the repeats: each is tried once"
+    _, report = answer(capsys, "aa", "x")
+    assert "whole process starts" in report["shuffled"]
+    assert "Monte-Carlo" in report["interval"]
+    accuracy, time = report["alarms"][:2]
+    assert (accuracy["exhaustive"], time["exhaustive"]) == (False, True)
+    assert accuracy["ci95"][0] < accuracy["rate"] < accuracy["ci95"][1]
+    assert time["ci95"] == [time["rate"]] * 2, "an exact rate has no Monte-Carlo error"
+    assert time["rate"] == time["false_alarms"] / 128
+
+
 # --- speedup ------------------------------------------------------------------------------------------------
 
 
