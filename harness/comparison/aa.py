@@ -120,7 +120,7 @@ def swap_labels(
 
 def _exhaustive(clusters: int, repeats: int) -> bool:
     """Whether every pattern of swapped labels is tried, once each."""
-    return 2**clusters <= repeats
+    return (1 << clusters) <= repeats
 
 
 def false_alarms(pair: Pair, *, repeats: int, seed: int) -> list[Alarm]:
