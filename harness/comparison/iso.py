@@ -158,7 +158,7 @@ def _family_notes(sweeps: Sequence[Sweep], families: Sequence[Family]) -> list[s
     """What the arms of the sweeps do not prove: that they differ in length alone, or that the sweeps differ at all."""
     unknown = [s.name for s, family in zip(sweeps, families, strict=True) if family.arms and family.facts is None]
     notes = [
-        f"{name}: no configurations are stored (an import, or runs logged by hand), so that all its arms are taken to differ in length alone"
+        f"{name}: no configurations are stored (an import, or runs logged by hand), all its arms are taken to differ in length alone"
         for name in unknown
     ]
     facts = [family.facts for family in families]
