@@ -12,12 +12,15 @@ from harness.model.experiment import PROMISES, Claim, Experiment
 from harness.model.hashing import digest
 
 if TYPE_CHECKING:
+    from harness.comparison.along import Curve
     from harness.comparison.compare import Comparison
+    from harness.comparison.samples import Sample
     from harness.design.plan import Plan
     from harness.design.power import Wish
     from harness.executors.base import Campaign, Finished, Provenance
     from harness.plugins import TrainerInfo
-    from harness.selection import Question
+    from harness.selection import Question, Shelf
+    from harness.store.metrics import Metrics
     from harness.store.read import Store, Table
 
 
@@ -719,70 +722,9 @@ def plan(
     wish: Wish, name: str | None, results: Path, experiments: Path | None, price_per_hour: float | None
 ) -> dict[str, Any]:
     """What a design needs or shows; what the wish leaves open comes from the stored runs of `name`."""
-    from dataclasses import replace
+    from harness import planning
 
-    from harness.design.power import design_for
-
-    seconds = None
-    if name is not None:
-        known = _known_of(name, results, experiments)
-        seconds = known["seconds"]
-        wish = replace(
-            wish,
-            sd_pp=wish.sd_pp or known["sd_pp"],
-            difference_pp=wish.difference_pp or (None if wish.seeds else known["margin_pp"]),
-        )
-    asked = (wish.difference_pp, wish.seeds, wish.looks)
-    if not any(asked):
-        raise UsageError(
-            "Nothing is asked: give --difference-pp D (with --sd-pp S) for the seeds needed, --seeds N for what they show, "
-            "or --looks K for the bounds of a sequential plan."
-        )
-    if wish.sd_pp is None and (wish.difference_pp or wish.seeds):
-        raise UsageError(
-            "The standard deviation of one run is missing: give --sd-pp S, or name an experiment that has stored runs."
-        )
-    document = design_for(wish) | {"experiment": name}
-    return document | _price(document, seconds, price_per_hour)
-
-
-def _known_of(name: str, results: Path, experiments: Path | None) -> dict[str, float | None]:
-    """Standard deviation (pp), seconds a run and margin of an experiment, from its store or its control's."""
-    import numpy as np
-
-    from harness import spec
-    from harness.selection import Shelf
-    from harness.store.read import open_store
-
-    known: dict[str, float | None] = {"sd_pp": None, "seconds": None, "margin_pp": None}
-    places = [name]
-    if name in spec.available(experiments) or name.endswith(".toml"):
-        experiment = spec.load_experiment(name, spec.Request(experiments=experiments))
-        known["margin_pp"] = experiment.margin_pp
-        places = [experiment.name, *(arm.name for arm in experiment.arms)]
-    for place in places:
-        store = open_store(results, place)
-        if not store.exists:
-            continue
-        arm = Shelf(results).arms(store)[0].rows
-        keep = (arm["status"] == "completed") & ~arm["warmup"]
-        accuracy, times = arm["accuracy"][keep], arm["time_s"][keep]
-        known["sd_pp"] = 100 * float(np.std(accuracy, ddof=1)) if accuracy.size > 1 else None
-        known["seconds"] = float(np.nanmean(times)) if np.isfinite(times).any() else None
-        return known
-    if places == [name]:
-        raise UsageError(f"{name!r} is neither an experiment nor a store. {nearest(name, spec.available(experiments))}")
-    return known
-
-
-def _price(document: Mapping[str, Any], seconds: float | None, price_per_hour: float | None) -> dict[str, Any]:
-    """Hours of the runs of both arms (of the candidate alone against a frozen control), and their price."""
-    seeds = document.get("seeds") or document.get("given_seeds")
-    if seeds is None or seconds is None:
-        return {"hours": None, "price": None}
-    arms = 2 if document.get("control_runs") is None else 1
-    hours = arms * seeds * seconds / 3600
-    return {"hours": hours, "price": None if price_per_hour is None else hours * price_per_hour}
+    return planning.plan(wish, name, results, experiments, price_per_hour)
 
 
 # --- A/A ----------------------------------------------------------------------------------------------------
@@ -792,7 +734,7 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
     """False-alarm rates of the harness's own judgement on stored runs."""
     from dataclasses import replace
 
-    from harness.comparison.aa import false_alarms
+    from harness.comparison.aa import INTERVAL, SHUFFLED, false_alarms
     from harness.comparison.pair import Pair
     from harness.selection import Shelf, require_runs, resolve
 
@@ -806,6 +748,8 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
         "name": " ".join(names),
         "alpha": promise.alpha,
         "seed": seed,
+        "shuffled": SHUFFLED.format(control=question.control.name),
+        "interval": INTERVAL,
         "alarms": [alarm.as_dict() for alarm in alarms],
     }
 
@@ -814,62 +758,90 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
 
 
 def speedup(control: str, candidate: str, results: Path, target: float | None) -> dict[str, Any]:
-    """The iso-accuracy speed-up between two sweeps. Raises UsageError where no target is stated."""
+    """The iso-accuracy speed-up between two sweeps. Raises UsageError where no target is stated, or they are one sweep."""
     from harness.comparison.iso import iso_accuracy
-    from harness.comparison.samples import make_sample
-    from harness.selection import Shelf
+    from harness.comparison.sweeps import apart, family_of
+    from harness.selection import Shelf, sweep_arms
 
     shelf = Shelf(results)
-    sides = [shelf.find(name) for name in (control, candidate)]
-    stated = [arms[0].store.experiment.get("target") for arms in sides]
-    wanted = target if target is not None else next((t for t in stated if t is not None), None)
+    sides = [sweep_arms(shelf, name) for name in (control, candidate)]
+    families = apart(*(family_of(side.arms, side.wanted) for side in sides))
+    wanted = target if target is not None else next((s.target for s in sides if s.target is not None), None)
     if wanted is None:
         raise UsageError("No target is stated: add --target A, the accuracy at which both sweeps are read.")
-    samples = [[make_sample(arm.arm, [arm.rows]) for arm in arms] for arms in sides]
-    return iso_accuracy((control, candidate), samples[0], samples[1], wanted).as_dict()
+    return iso_accuracy((control, candidate), *families, wanted).as_dict()
 
 
-# --- data sets ----------------------------------------------------------------------------------------------
+def along_run(names: tuple[str, str], results: Path, target: float | None, metric: str) -> dict[str, Any]:
+    """Steps to the target of two arms that were evaluated along the run. Raises UsageError where they were not."""
+    from dataclasses import replace
+
+    from harness.comparison import along
+    from harness.selection import Shelf, resolve
+
+    shelf = Shelf(results)
+    question = resolve(shelf, names, asked=[key for key in PROMISES if key != "target" or target is not None])
+    if len(question.candidates) > 1:
+        arms = ", ".join(c.name for c in question.candidates[:8])
+        raise UsageError(
+            f"{names[1]!r} holds {len(question.candidates)} candidates ({arms}); --along-run compares two arms. "
+            f"Name one of them: {names[1]}:{question.candidates[0].name}."
+        )
+    wanted = target if target is not None else question.promises.get("target")
+    if wanted is None:
+        raise UsageError("No target is stated: add --target A, the accuracy that runs are to reach.")
+    control, candidate = question.control, question.candidates[0]
+    _refuse_unlike(question)
+    if control.name == candidate.name:
+        control, candidate = replace(control, name=names[0]), replace(candidate, name=names[1])
+    curves = _curves(shelf, metric, control, candidate)
+    sides = (along.followed(control, curves, wanted), along.followed(candidate, curves, wanted))
+    assert sides[0] is not None
+    assert sides[1] is not None
+    return along.along_run(sides[0], sides[1], target=wanted, metric=metric).as_dict()
 
 
-def fetch_data(names: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
-    """Bring data sets into the cache; the facts of each. Raises DataError, UsageError."""
-    from harness import datasets
+def _refuse_unlike(question: Question) -> None:
+    """Raise UsageError where the arms saw different data, or one of them repeats seeds."""
+    from itertools import chain
 
-    found = [datasets.named(name) for name in names]  # every name is checked before the first download
-    return {"schema": 1, "datasets": [_facts(each.fetch(say)) for each in found]}
+    from harness.comparison.checks import check_data, check_duplicates
+    from harness.comparison.pair import Pair, Promise
 
-
-def verify_data(names: Sequence[str]) -> dict[str, Any]:
-    from harness import datasets
-
-    return {"schema": 1, "datasets": [_facts(each.verify()) for each in [datasets.named(name) for name in names]]}
+    pair = Pair(question.control, question.candidates[0], Promise("accurate"))
+    for finding in chain(check_data(pair), check_duplicates(pair)):
+        raise UsageError(f"{finding.code}: {finding.message} {finding.advice}")
 
 
-def list_data() -> dict[str, Any]:
-    """Every data set that a plugin provides, with the cached file where there is one."""
-    from harness import datasets
+def _curves(shelf: Shelf, metric: str, *samples: Sample) -> dict[str, Curve]:
+    """The metric along every run of the stores that were read. Raises UsageError for an arm without, or one not in [0, 1]."""
+    from harness.store.metrics import read_metric
 
-    found = [datasets.named(name) for name in datasets.names()]
-    rows = [{"name": d.name, "about": d.about, "cached": str(p) if (p := d.cached()) else None} for d in found]
-    return {"schema": 1, "cache": str(datasets.cache_folder()), "datasets": rows}
-
-
-def _facts(facts: Any) -> dict[str, Any]:
-    shapes = {key: list(shape) for key, shape in facts.shapes.items()}
-    return {"name": facts.name, "path": str(facts.path), "hash": facts.hash, "source": facts.source, "shapes": shapes}
-
-
-def data_text(document: Mapping[str, Any]) -> str:
-    lines = []
-    for row in document["datasets"]:
-        sizes = ", ".join(f"{key} {' x '.join(map(str, shape))}" for key, shape in row["shapes"].items())
-        lines.append(f"{row['name']}: verified, hash {row['hash']}, from {row['source']}\n  {sizes}\n  {row['path']}")
-    return "\n".join(lines)
+    read = [read_metric(store, metric) for store in shelf.stores_read]
+    curves = {run: curve for found in read for run, curve in found.curves.items()}
+    for sample in samples:
+        own = [curves[run] for run in sample.runs["run_id"].tolist() if run in curves]
+        if not own:
+            raise UsageError(_no_curve(sample.name, metric, read))
+        for value in (v for curve in own for v in curve.values.tolist() if not 0 <= v <= 1 and v == v):
+            raise UsageError(
+                f"The metric {metric!r} of {sample.name} holds {value:g}; a target is held against fractions in [0, 1]. "
+                "Name another one with --metric, or let the trainer report fractions."
+            )
+    return curves
 
 
-def data_list_text(document: Mapping[str, Any]) -> str:
-    rows = document["datasets"]
-    width = max((len(row["name"]) for row in rows), default=0)
-    lines = [f"{row['name']:<{width}}  {'cached' if row['cached'] else '-':<6}  {row['about']}" for row in rows]
-    return "\n".join([*lines, f"Cache: {document['cache']}"])
+def _no_curve(arm: str, metric: str, read: Sequence[Metrics]) -> str:
+    """Why an arm was not followed along its runs, and what to do."""
+    names = sorted({name for found in read for name in found.names})
+    stepless = sum(found.without_step for found in read)
+    what = (
+        f"{stepless} values of it are stored without a step"
+        if stepless
+        else f"stored are: {', '.join(names) or 'none'}"
+    )
+    return (
+        f"No run of {arm} has the metric {metric!r} at the steps of its training ({what}). Name another with --metric, or let "
+        f"the trainer return metrics=(Metric({metric!r}, value, step=...), ...) at every evaluation. Without them, sweep over "
+        "training length and leave out --along-run."
+    )

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -116,3 +116,28 @@ def scratch(folder: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", suffix=".part", dir=folder) as made:
         yield Path(made)
+
+
+# --- what `harness data` answers ---------------------------------------------------------------------------
+
+
+def fetch(wanted: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
+    """Bring data sets into the cache; the facts of each. Raises DataError, UsageError."""
+    found = [named(name) for name in wanted]  # every name is checked before the first download
+    return {"schema": 1, "datasets": [_as_dict(each.fetch(say)) for each in found]}
+
+
+def verify(wanted: Sequence[str]) -> dict[str, Any]:
+    return {"schema": 1, "datasets": [_as_dict(each.verify()) for each in [named(name) for name in wanted]]}
+
+
+def listed() -> dict[str, Any]:
+    """Every data set that a plugin provides, with the cached file where there is one."""
+    found = [named(name) for name in names()]
+    rows = [{"name": d.name, "about": d.about, "cached": str(p) if (p := d.cached()) else None} for d in found]
+    return {"schema": 1, "cache": str(cache_folder()), "datasets": rows}
+
+
+def _as_dict(facts: Facts) -> dict[str, Any]:
+    shapes = {key: list(shape) for key, shape in facts.shapes.items()}
+    return {"name": facts.name, "path": str(facts.path), "hash": facts.hash, "source": facts.source, "shapes": shapes}

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.comparison.frame import Frame
 from harness.comparison.samples import Sample, make_sample, told_apart
+from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES
 from harness.spec import canonical
@@ -47,6 +48,11 @@ class Shelf:
                 self.torn[store.name] = torn
             self._frames[store.name] = frame
         return self._frames[store.name]
+
+    @property
+    def stores_read(self) -> list[Store]:
+        """The stores whose runs were read so far."""
+        return [open_store(self.results, name) for name in self._frames]
 
     def arms(self, store: Store) -> list[Chosen]:
         """The arms of a store in the order of its description, with their roles."""
@@ -229,3 +235,33 @@ def _promises(control: Chosen, candidates: Sequence[Chosen], asked: Collection[s
         if value is not None:
             out[key] = value
     return out
+
+
+@dataclass(frozen=True)
+class SweepSide:
+    """The arms of the store that a name of `harness speedup` means, the one arm that it named, and the stated target."""
+
+    arms: tuple[SweepArm, ...]
+    wanted: str | None
+    target: float | None
+
+
+def sweep_arms(shelf: Shelf, name: str) -> SweepSide:
+    """All arms of a store with their configurations; of `STORE:ARM` too, as the arm names a sweep among them."""
+    found = shelf.find(name)
+    store = found[0].store
+    facts = {str(arm.get("name")): _facts(arm) for arm in store.arms()}
+    arms = tuple(
+        SweepArm(store.name, make_sample(c.arm, [c.rows]), facts.get(c.arm), c.role) for c in shelf.arms(store)
+    )
+    target = store.experiment.get("target")
+    return SweepSide(
+        arms, found[0].arm if len(found) == 1 else None, target if isinstance(target, int | float) else None
+    )
+
+
+def _facts(arm: Mapping[str, Any]) -> dict[str, Any] | None:
+    config = arm.get("config")
+    if not isinstance(config, dict):
+        return None
+    return config | {"trainer": arm.get("trainer"), "git revision": arm.get("git")}

@@ -12,13 +12,17 @@ from harness.cli.options import ExperimentName, answer, common
 @click.command("aa")
 @click.argument("names", metavar="EXPERIMENT", nargs=-1, required=True, type=ExperimentName())
 @click.option(
-    "--repeats", type=click.IntRange(100, 100_000), default=2000, show_default=True, help="Splits and label swaps."
+    "--repeats",
+    type=click.IntRange(100, 100_000),
+    default=2000,
+    show_default=True,
+    help="Shuffles: random halves and label swaps.",
 )
 @click.option(
     "--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: the experiment's]"
 )
 @click.option("--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Margin of the whole verdict.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the splits.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the shuffles.")
 @common
 def command(
     names: tuple[str, ...], repeats: int, alpha: float | None, margin_pp: float | None, seed: int, results: Path,
@@ -26,7 +30,8 @@ def command(
 ) -> None:  # fmt: skip
     """A/A: how often this judgement raises a false alarm on these stored runs.
 
-    Accuracy by disjoint random halves of the control's runs; time by swapping the arms' labels in whole invocations.
+    What is shuffled, so that nothing differs: for accuracy the control's runs, over two disjoint halves; for time the labels
+    of the arms, in whole invocations. The interval of a rate is that of the shuffles (Monte Carlo), not that of new runs.
     """
     from harness import app
     from harness.report.aa_text import aa_text

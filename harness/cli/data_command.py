@@ -20,11 +20,12 @@ def command() -> None:
 @common
 def fetch(names: tuple[str, ...], quiet: bool, as_json: bool, json_file: Path | None, **_: Any) -> None:
     """Bring data sets into the cache unless they are there, and verify them."""
-    from harness import app
+    from harness import datasets
+    from harness.report import data_text
 
     say = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
-    document = app.fetch_data(names, say)
-    answer(lambda: document, lambda: app.data_text(document), as_json=as_json, json_file=json_file)
+    document = datasets.fetch(names, say)
+    answer(lambda: document, lambda: data_text.facts_text(document), as_json=as_json, json_file=json_file)
 
 
 @command.command("verify")
@@ -32,17 +33,19 @@ def fetch(names: tuple[str, ...], quiet: bool, as_json: bool, json_file: Path | 
 @common
 def verify(names: tuple[str, ...], quiet: bool, as_json: bool, json_file: Path | None, **_: Any) -> None:
     """Read cached data sets again and compare them with their hashes."""
-    from harness import app
+    from harness import datasets
+    from harness.report import data_text
 
-    document = app.verify_data(names)
-    answer(lambda: document, lambda: app.data_text(document), as_json=as_json, json_file=json_file)
+    document = datasets.verify(names)
+    answer(lambda: document, lambda: data_text.facts_text(document), as_json=as_json, json_file=json_file)
 
 
 @command.command("list")
 @common
 def show(quiet: bool, as_json: bool, json_file: Path | None, **_: Any) -> None:
     """The data sets that can be had, and which of them are in the cache."""
-    from harness import app
+    from harness import datasets
+    from harness.report import data_text
 
-    document = app.list_data()
-    answer(lambda: document, lambda: app.data_list_text(document), as_json=as_json, json_file=json_file)
+    document = datasets.listed()
+    answer(lambda: document, lambda: data_text.list_text(document), as_json=as_json, json_file=json_file)

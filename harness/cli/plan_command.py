@@ -52,8 +52,9 @@ def command(
 ) -> None:  # fmt: skip
     """Seeds needed, differences that can be shown, hours and price: before a run is spent.
 
-    With EXPERIMENT the standard deviation and the time of a run come from its stored runs, the difference from
-    its margin. `--looks` gives the bounds of a sequential plan.
+    With EXPERIMENT the standard deviation and the time of a run come from its stored runs (the control's), the difference
+    from its margin; the answer says whose runs they are. Where all candidates are scored on the control's networks, the
+    seeds are those of pairs, and the hours those of the trainings. `--looks` gives the bounds of a sequential plan.
     """
     from harness import app
     from harness.design.power import Wish

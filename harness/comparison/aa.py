@@ -21,13 +21,19 @@ from harness.model.estimate import Estimate
 from harness.stats.proportions import clopper_pearson
 
 FloatArray = NDArray[np.float64]
+SHUFFLED = "the runs of {control} over two halves (accuracy), the labels of the arms in whole process starts (time)"
+INTERVAL = "95 % Monte-Carlo interval of the rate over such shuffles of these runs; more --repeats narrow it, new runs may lie outside"
 LEAST_INVOCATIONS = 6
 LEAST_RUNS = 20
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """False alarms of one endpoint: `count` of `repeats`, with the exact 95 % interval; `reason` where nothing can be said."""
+    """False alarms of one endpoint: `count` of `repeats` shuffles; `reason` where nothing can be said.
+
+    The interval of the `rate` is that of the shuffles (Monte Carlo, Clopper-Pearson 95 %), not that of new runs; where every
+    pattern was tried (`exhaustive`) it is the rate itself.
+    """
 
     name: str
     repeats: int
@@ -35,16 +41,21 @@ class Alarm:
     rate: Estimate
     sizes: tuple[int, int] = (0, 0)
     reason: str = ""
+    exhaustive: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"name": self.name, "repeats": self.repeats, "false_alarms": self.count}
         out |= {"rate": self.rate.value, "ci95": [self.rate.low, self.rate.high], "sizes": list(self.sizes)}
+        out |= {"exhaustive": self.exhaustive}
         return out | ({"reason": self.reason} if self.reason else {})
 
 
-def _alarm(name: str, hits: NDArray[np.bool_], sizes: tuple[int, int]) -> Alarm:
+def _alarm(name: str, hits: NDArray[np.bool_], sizes: tuple[int, int], *, exhaustive: bool = False) -> Alarm:
     count, repeats = int(hits.sum()), int(hits.size)
-    return Alarm(name, repeats, count, clopper_pearson(count, repeats), sizes)
+    rate = clopper_pearson(count, repeats)
+    if exhaustive:
+        rate = Estimate(rate.value, rate.value, rate.value, method="all patterns")
+    return Alarm(name, repeats, count, rate, sizes, exhaustive=exhaustive)
 
 
 def _cannot(name: str, reason: str) -> Alarm:
@@ -93,7 +104,7 @@ def swap_labels(
         return None
     sizes = np.array([(clusters == name).sum() for name in names], dtype=np.float64)
     totals = np.array([log_speedup[clusters == name].sum() for name in names])
-    if 2**s <= repeats:
+    if _exhaustive(s, repeats):
         signs = np.array(list(itertools.product((1.0, -1.0), repeat=s)))
     else:
         signs = rng.choice((1.0, -1.0), size=(repeats, s))
@@ -105,6 +116,11 @@ def swap_labels(
     with np.errstate(invalid="ignore", divide="ignore"):
         out: NDArray[np.bool_] = special.stdtr(s - 1, -mean / se) < alpha
     return out
+
+
+def _exhaustive(clusters: int, repeats: int) -> bool:
+    """Whether every pattern of swapped labels is tried, once each."""
+    return (1 << clusters) <= repeats
 
 
 def false_alarms(pair: Pair, *, repeats: int, seed: int) -> list[Alarm]:
@@ -119,7 +135,8 @@ def false_alarms(pair: Pair, *, repeats: int, seed: int) -> list[Alarm]:
         accuracy = _alarm("accuracy", splits.above(0.0, alpha), (splits.size, splits.size))
     if times is None:
         return [accuracy, _cannot("time", why), _cannot("verdict faster", why)]
-    time = _alarm("time", times, (pair.blocks.n, pair.log_speedup.clusters))
+    starts = pair.log_speedup.clusters
+    time = _alarm("time", times, (pair.blocks.n, starts), exhaustive=_exhaustive(starts, repeats))
     return [accuracy, time, _verdict(pair, splits, times)]
 
 

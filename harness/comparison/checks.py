@@ -16,6 +16,7 @@ from harness.comparison.pair import Pair, succeeded
 from harness.comparison.samples import SHARED, FloatArray, Sample, completed, may_agree, needed_count, stacks, timed
 from harness.model.estimate import Finding
 from harness.stats.contrast import Contrast
+from harness.stats.level import lasting_step
 from harness.stats.moments import moments, skewness
 from harness.stats.outliers import outliers
 from harness.stats.power import detectable_difference
@@ -25,6 +26,11 @@ from harness.stats.series import correlation_time, drift, effective_n, lag1
 Check = Callable[[Pair], Iterator[Finding]]
 FINE_MARGIN_PP = 0.05
 """Below this margin, accuracies from different numeric stacks are not compared."""
+LEAST_SERIES = 20
+"""Fewer times are not looked at as a series."""
+LEAST_CHANGE = 0.003
+STEP_LEVEL = 0.005
+"""Of one arm; both are looked at."""
 ENOUGH_RUNS = 10
 """With fewer runs an arm nothing passes, and shapes are not looked at."""
 
@@ -193,12 +199,17 @@ def check_code(pair: Pair) -> Iterator[Finding]:
 
 
 def check_time_series(pair: Pair) -> Iterator[Finding]:
-    """Drift and autocorrelation of the control's times in the order of running."""
+    """Drift and autocorrelation of the times in the order of running: of the control, a lasting step of either arm."""
     frame = pair.blocks.control if pair.blocks.n else pair.control_timed
-    if frame.rows < 20:
+    other = pair.blocks.candidate if pair.blocks.n else pair.candidate_timed
+    names = (pair.control.name, pair.candidate.name)
+    steps = [_level_step(name, one) for name, one in zip(names, (frame, other), strict=True)]
+    if any(steps):
+        yield f.level_step([step for step in steps if step])
+    if frame.rows < LEAST_SERIES:
         return
     times = frame["time_s"][frame.in_time()]
-    change = _drift(times)
+    change = None if any(steps) else _drift(times)
     if change is not None:
         yield f.drift(change)
     r1 = lag1(times)
@@ -206,11 +217,28 @@ def check_time_series(pair: Pair) -> Iterator[Finding]:
         yield f.autocorrelated(pair.control.name, r1, effective_n(times), len(times))
 
 
+def _level_step(name: str, frame: Frame) -> str:
+    """How and where the level of an arm's times changed for good, by more than .3 % and surely; empty where it did not."""
+    if frame.rows < LEAST_SERIES:
+        return ""
+    order = frame.in_time()
+    starts = None if frame.has_unknown("invocation") else frame["invocation"][order].tolist()
+    step = lasting_step(frame["time_s"][order], starts)
+    if step is None or step.p >= STEP_LEVEL or abs(step.after / step.before - 1) <= LEAST_CHANGE:
+        return ""
+    row = order[step.index]
+    invocation, block, started = (frame[key][row] for key in ("invocation", "block", "started_at"))
+    where = f"run {step.index + 1} of {frame.rows}" if block != block else f"block {int(block)}"
+    where += (f" of invocation {invocation}" if invocation else "") + (f", started {started}" if started else "")
+    change = 100 * (step.after / step.before - 1)
+    return f"The time of {name} went from {step.before:.4g} s to {step.after:.4g} s ({change:+.1f} %) at {where}"
+
+
 def _drift(times: FloatArray) -> float | None:
     """The change over the campaign in per cent, where it is more than .3 % and more than dependent runs show by chance."""
     slope, steps = drift(times), np.arange(len(times))
     change = 100 * slope.value * (len(times) - 1) / float(times.mean())
-    if not slope.usable or slope.se is None or abs(change) <= 0.3:
+    if not slope.usable or slope.se is None or abs(change) <= 100 * LEAST_CHANGE:
         return None
     tau = correlation_time(times - slope.value * steps)
     honest = replace(slope, se=slope.se * math.sqrt(tau), df=max(1.0, len(times) / tau - 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.model.estimate import Finding
 
 TIME = frozenset(("time",))
@@ -114,10 +116,20 @@ def duplicate_seeds(arm: str, count: int) -> Finding:
     )  # fmt: skip
 
 
+DRIFT_ADVICE = "Nothing, where the arms are interleaved: blocks cancel it. Never compare such times with another day's."
+
+
 def drift(percent: float) -> Finding:
     return Finding(
-        "drift", "warn", f"The control's time moved by {percent:+.1f} % over the campaign.",
-        "Nothing, where the arms are interleaved: blocks cancel it. Never compare such times with another day's.", NOTHING,
+        "drift", "warn", f"The control's time moved by {percent:+.1f} % over the campaign.", DRIFT_ADVICE, NOTHING,
+    )  # fmt: skip
+
+
+def level_step(steps: Sequence[str]) -> Finding:
+    """`steps` say of each arm how its level changed, and where."""
+    return Finding(
+        "drift", "warn", f"{'; '.join(steps)}. The level stayed there: something changed on the machine at that moment.",
+        "Look what started or ended there (load, clocks, temperature). " + DRIFT_ADVICE, NOTHING,
     )  # fmt: skip
 
 

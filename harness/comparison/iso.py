@@ -10,20 +10,24 @@ from typing import Any
 import numpy as np
 
 from harness.comparison.samples import Sample, timed
+from harness.comparison.sweeps import LEAST_LENGTHS, Family, LeftOut, SweepArm
 from harness.model.estimate import Estimate, finite
 from harness.stats.iso_accuracy import PowerLaw, SweepPoint, fit_power_law, iso_speedup, sweep_point, time_at
 
-LEAST_LENGTHS = 3
 POOR_FIT = 0.01
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One side: its training lengths with the accuracy reached, in the unit of `axis` ("time_s" or "steps")."""
+    """One side: its training lengths with the accuracy reached, in the unit of `axis` ("time_s" or "steps").
+
+    `samples` are the arms behind the points; `left_out` the store's other arms.
+    """
 
     name: str
     points: tuple[SweepPoint, ...]
-    arms: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    left_out: tuple[LeftOut, ...]
     law: PowerLaw | None
     reason: str = ""
 
@@ -36,9 +40,16 @@ class Sweep:
             "slope": None if self.law is None else self.law.slope,
             "lack_of_fit_p": None if self.law is None else finite(self.law.lack_of_fit_p),
             "points": [
-                {"arm": arm, "length": p.time, "accuracy": 1 - p.error.mean, "n": p.error.n}
-                for arm, p in zip(self.arms, self.points, strict=True)
+                {
+                    "arm": s.name,
+                    "length": p.time,
+                    "accuracy": 1 - p.error.mean,
+                    "n": p.error.n,
+                    "excluded": dict(s.excluded),
+                }
+                for s, p in zip(self.samples, self.points, strict=True)
             ],
+            "left_out": [one.as_dict() for one in self.left_out],
         }
         reason = self.reason or ("" if at is None else at.reason)
         return out | ({"reason": reason} if reason else {})
@@ -67,42 +78,50 @@ class IsoSpeedup:
         }
 
 
-def iso_accuracy(
-    names: tuple[str, str], control: Sequence[Sample], candidate: Sequence[Sample], target: float
-) -> IsoSpeedup:
+def iso_accuracy(names: tuple[str, str], control: Family, candidate: Family, target: float) -> IsoSpeedup:
     """The speed-up at `target` in seconds where the sweeps share their process starts, in steps otherwise."""
-    together = _invocations(control) == _invocations(candidate) != frozenset()
+    together = _invocations(control.arms) == _invocations(candidate.arms) != frozenset()
     axis = "time_s" if together else "steps"
-    sweeps = [_sweep(name, arms, axis) for name, arms in zip(names, (control, candidate), strict=True)]
-    return IsoSpeedup(target, axis, _speedup(sweeps, target), sweeps[0], sweeps[1], tuple(_notes(sweeps, axis, target)))
+    families = (control, candidate)
+    sweeps = [_sweep(name, family, axis) for name, family in zip(names, families, strict=True)]
+    notes = (*_notes(sweeps, axis, target), *_family_notes(sweeps, families))
+    return IsoSpeedup(target, axis, _speedup(sweeps, target), sweeps[0], sweeps[1], notes)
 
 
-def _invocations(arms: Sequence[Sample]) -> frozenset[str]:
-    return frozenset(name for arm in arms for name in timed(arm)[0].known("invocation"))
+def _invocations(arms: Sequence[SweepArm]) -> frozenset[str]:
+    return frozenset(name for arm in arms for name in timed(arm.sample)[0].known("invocation"))
 
 
-def _sweep(name: str, arms: Sequence[Sample], axis: str) -> Sweep:
-    points, kept = [], []
-    for arm in arms:
-        length = _length(arm, axis)
-        if length is not None and arm.n >= 2:
-            points.append(sweep_point(length, 1 - arm.accuracy))
-            kept.append(arm.name)
-    order = np.argsort([p.time for p in points]).tolist()
-    points, kept = [points[i] for i in order], [kept[i] for i in order]
+def _sweep(name: str, family: Family, axis: str) -> Sweep:
+    lengths, left_out = _measured(family, axis)
+    kept = sorted(lengths, key=lambda pair: pair[0])
+    points = tuple(sweep_point(length, 1 - sample.accuracy) for length, sample in kept)
+    samples = tuple(sample for _, sample in kept)
+    reason = _why_no_law(name, points, axis)
+    return Sweep(name, points, samples, left_out, None if reason else fit_power_law(points), reason)
+
+
+def _measured(family: Family, axis: str) -> tuple[list[tuple[float, Sample]], tuple[LeftOut, ...]]:
+    """The arms that are points of a sweep with their lengths, and all that are not."""
+    kept, left_out = [], list(family.left_out)
+    for arm in family.arms:
+        length = _length(arm.sample, axis)
+        if arm.sample.n < 2:
+            left_out.append(LeftOut(arm.name, f"has {arm.sample.n} runs that count; a point needs at least 2"))
+        elif length is None:
+            left_out.append(LeftOut(arm.name, f"the {axis} of its runs are not known"))
+        else:
+            kept.append((length, arm.sample))
+    return kept, tuple(left_out)
+
+
+def _why_no_law(name: str, points: Sequence[SweepPoint], axis: str) -> str:
     lengths = len({p.time for p in points})
     if lengths < LEAST_LENGTHS:
-        reason = f"{name} has {lengths} training lengths with known {axis}; at least {LEAST_LENGTHS} are needed"
-        return Sweep(name, tuple(points), tuple(kept), None, reason)
+        return f"{name} has {lengths} training lengths with known {axis}; at least {LEAST_LENGTHS} are needed"
     if any(p.error.mean <= 0 for p in points) or not any(p.error.variance for p in points):
-        return Sweep(
-            name,
-            tuple(points),
-            tuple(kept),
-            None,
-            f"{name} has a length without an error, or no spread: no line to fit",
-        )
-    return Sweep(name, tuple(points), tuple(kept), fit_power_law(points))
+        return f"{name} has a length without an error, or no spread: no line to fit"
+    return ""
 
 
 def _length(arm: Sample, axis: str) -> float | None:
@@ -132,4 +151,19 @@ def _notes(sweeps: Sequence[Sweep], axis: str, target: float) -> list[str]:
             notes.append(
                 f"{sweep.name}: the points do not lie on a power law (lack of fit p = {p:.3g}); sweep closer to {target:g}"
             )
+    return notes
+
+
+def _family_notes(sweeps: Sequence[Sweep], families: Sequence[Family]) -> list[str]:
+    """What the arms of the sweeps do not prove: that they differ in length alone, or that the sweeps differ at all."""
+    unknown = [s.name for s, family in zip(sweeps, families, strict=True) if family.arms and family.facts is None]
+    notes = [
+        f"{name}: no configurations are stored (an import, or runs logged by hand), all its arms are taken to differ in length alone"
+        for name in unknown
+    ]
+    facts = [family.facts for family in families]
+    if not unknown and facts[0] == facts[1]:
+        notes.append(
+            "both sweeps have the same configuration but for the length: a speed-up other than 1 is noise, or the machine's"
+        )
     return notes

@@ -11,7 +11,10 @@ from harness.stats import sequential
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be shown: accuracy differences and standard deviation in percentage points, one-sided `alpha`."""
+    """What is to be shown: accuracy differences and standard deviation in percentage points, one-sided `alpha`.
+
+    `sd_pp` is that of one run, `pair_sd_pp` that of a difference where both arms are scored on the same networks.
+    """
 
     sd_pp: float | None = None
     difference_pp: float | None = None
@@ -20,11 +23,13 @@ class Wish:
     alpha: float = 0.05
     control_runs: int | None = None
     looks: int | None = None
+    pair_sd_pp: float | None = None
 
 
 def design_for(wish: Wish) -> dict[str, Any]:
     """The answer as JSON: only what was asked for, and null with a reason where there is no answer."""
     out: dict[str, Any] = {"schema": 1, "alpha": wish.alpha, "power": wish.power, "sd_pp": wish.sd_pp}
+    out["pair_sd_pp"] = wish.pair_sd_pp
     if wish.difference_pp is not None and wish.sd_pp is not None:
         out |= _seeds(wish, wish.difference_pp, wish.sd_pp)
     if wish.seeds is not None and wish.sd_pp is not None:
@@ -40,7 +45,9 @@ def design_for(wish: Wish) -> dict[str, Any]:
 
 def _seeds(wish: Wish, difference: float, sd: float) -> dict[str, Any]:
     """Runs per candidate: against the control's frozen runs, or of each arm where both are made anew."""
-    if wish.control_runs is None:
+    if wish.pair_sd_pp is not None:
+        seeds = sizes.seeds_one_sample(difference=difference, sd=wish.pair_sd_pp, alpha=wish.alpha, power=wish.power)
+    elif wish.control_runs is None:
         seeds = sizes.seeds_balanced(difference=difference, sd=sd, alpha=wish.alpha, power=wish.power)
     else:
         seeds = sizes.seeds_vs_control(
@@ -52,16 +59,24 @@ def _seeds(wish: Wish, difference: float, sd: float) -> dict[str, Any]:
     out: dict[str, Any] = {
         "difference_pp": difference,
         "control_runs": wish.control_runs,
-        "design": "balanced, per arm" if wish.control_runs is None else "against frozen control runs",
+        "design": _design(wish),
         "seeds": seeds,
         "seeds_against_bar": sizes.seeds_one_sample(difference=difference, sd=sd, alpha=wish.alpha, power=wish.power),
     }
     return out | ({"reason": reason} if reason else {})
 
 
+def _design(wish: Wish) -> str:
+    if wish.pair_sd_pp is not None:
+        return "in pairs, on shared networks"
+    return "balanced, per arm" if wish.control_runs is None else "against frozen control runs"
+
+
 def _detectable(wish: Wish, seeds: int, sd: float) -> dict[str, Any]:
     control = seeds if wish.control_runs is None else wish.control_runs
     reach = sizes.detectable_difference(sd=sd, n=seeds, alpha=wish.alpha, power=wish.power, control_runs=control)
+    if wish.pair_sd_pp is not None:
+        reach = sizes.detectable_difference(sd=wish.pair_sd_pp, n=seeds, alpha=wish.alpha, power=wish.power)
     bar = sizes.detectable_difference(sd=sd, n=seeds, alpha=wish.alpha, power=wish.power)
     return {"given_seeds": seeds, "detectable_pp": reach, "detectable_against_bar_pp": bar}
 

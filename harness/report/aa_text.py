@@ -6,23 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 WHAT = {
-    "accuracy": "accuracy called higher between disjoint halves of {0} and {1} runs",
-    "time": "time called shorter over {0} blocks with labels swapped in {1} whole invocations",
+    "accuracy": "accuracy called higher, between halves of {0} and {1} runs",
+    "time": "time called shorter, over {0} blocks in {1} process starts",
     "verdict faster": "the whole claim `faster` passes",
 }
 
 
 def aa_text(document: Mapping[str, Any]) -> str:
-    """One line an endpoint: the false-alarm rate with its exact 95 % interval, or why there is none."""
-    lines = [f"A/A on {document['name']}: nothing differs, one-sided alpha {document['alpha']:g}"]
-    for alarm in document["alarms"]:
-        if "reason" in alarm:
-            lines.append(f"  {alarm['name']:<15} cannot be said: {alarm['reason']}")
-            continue
-        low, high = (100 * x for x in alarm["ci95"])
-        what = WHAT[alarm["name"]].format(*alarm["sizes"])
-        lines.append(
-            f"  {alarm['name']:<15} {100 * alarm['rate']:5.2f} % [{low:.2f}, {high:.2f}]  "
-            f"{alarm['false_alarms']} of {alarm['repeats']}: {what}"
-        )
-    return "\n".join(lines)
+    """What was shuffled and what the intervals are, then one line an endpoint: its false-alarm rate, or why there is none."""
+    lines = [
+        f"A/A on {document['name']}: false alarms where nothing differs, one-sided alpha {document['alpha']:g}",
+        f"shuffled, so that nothing differs: {document['shuffled']}",
+        f"in brackets: {document['interval']}",
+    ]
+    return "\n".join(lines + [_line(alarm) for alarm in document["alarms"]])
+
+
+def _line(alarm: Mapping[str, Any]) -> str:
+    if "reason" in alarm:
+        return f"  {alarm['name']:<15} cannot be said: {alarm['reason']}"
+    low, high = (100 * x for x in alarm["ci95"])
+    shown = f"all {alarm['repeats']} patterns" if alarm["exhaustive"] else f"[{low:.2f}, {high:.2f}]"
+    counted = f"{alarm['false_alarms']} of {alarm['repeats']}"
+    what = WHAT[alarm["name"]].format(*alarm["sizes"])
+    return f"  {alarm['name']:<15} {100 * alarm['rate']:5.2f} % {shown}  {counted}: {what}"

@@ -28,7 +28,8 @@ def _side(sweep: Mapping[str, Any], unit: str) -> list[str]:
     )
     lines = [f"{sweep['name']}: {reached}"]
     width = max((len(p["arm"]) for p in sweep["points"]), default=0)
-    return lines + [
-        f"  {p['arm']:<{width}}  {p['length']:10.6g} {unit}  {100 * p['accuracy']:.3f} %  n {p['n']}"
-        for p in sweep["points"]
-    ]
+    for p in sweep["points"]:
+        shown = f"  {p['arm']:<{width}}  {p['length']:10.6g} {unit}  {100 * p['accuracy']:.3f} %  n {p['n']}"
+        gone = ", ".join(f"{count} {reason}" for reason, count in p["excluded"].items())
+        lines.append(shown + (f"  (not counted: {gone})" if gone else ""))
+    return lines + [f"  left out: {one['arm']} ({one['reason']})" for one in sweep["left_out"]]

@@ -50,7 +50,7 @@ def plan_text(document: Mapping[str, Any]) -> str:
     head = f"one-sided alpha {document['alpha']:g}, power {document['power']:g}"
     if document["sd_pp"] is not None:
         head += f", standard deviation {document['sd_pp']:.3g} pp"
-    lines = [head]
+    lines = [head, *_source_lines(document)]
     if "seeds" in document:
         lines += _seed_lines(document)
     if "given_seeds" in document:
@@ -64,8 +64,27 @@ def plan_text(document: Mapping[str, Any]) -> str:
         lines += _look_lines(document)
     if document.get("hours") is not None:
         price = "" if document["price"] is None else f", price {document['price']:.2f}"
-        lines.append(f"about {_duration(document['hours'])} of runs{price}")
+        lines.append(f"{document['trainings']} networks to train, about {_duration(document['hours'])}{price}")
+    lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join(lines)
+
+
+def _source_lines(document: Mapping[str, Any]) -> list[str]:
+    """Whose runs the spread and the times come from."""
+    kinds = (
+        ("sd_pp", "standard deviation", "pp", "runs"),
+        ("pair_sd_pp", "standard deviation of a difference on shared networks", "pp", "pairs"),
+        ("time_s", "time of a run", "s", "runs"),
+    )
+    lines = []
+    for key, what, unit, counted in kinds:
+        source = document["sources"][key]
+        if isinstance(source, str):
+            lines.append(f"  {what}: as given ({source})")
+        elif source is not None:
+            where = f"{source['store']}:{source['arm']}"
+            lines.append(f"  {what}: {source['value']:.3g} {unit}, from {source['n']} {counted} of {where}")
+    return lines
 
 
 def _seed_lines(document: Mapping[str, Any]) -> list[str]:

@@ -145,6 +145,31 @@ def test_too_few_invocations_say_so(
     assert "too few invocations: 5" in time["reason"]
 
 
+def test_an_answer_says_what_was_shuffled_and_what_its_interval_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_runs(tmp_path / "runs.csv", interleaved(7, 10, process_sd=0.01))
+    run_cli(["import", "runs.csv", "--as", "x"])
+    capsys.readouterr()
+    assert run_cli(["aa", "x"]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "shuffled, so that nothing differs: the runs of control over two halves (accuracy), the labels of the arms"
+        in text
+    )
+    assert "in brackets: 95 % Monte-Carlo interval of the rate over such shuffles of these runs" in text
+    assert "all 128 patterns" in text, "2^7 swaps are fewer than the repeats: each is tried once"
+    _, report = answer(capsys, "aa", "x")
+    assert "whole process starts" in report["shuffled"]
+    assert "Monte-Carlo" in report["interval"]
+    accuracy, time = report["alarms"][:2]
+    assert (accuracy["exhaustive"], time["exhaustive"]) == (False, True)
+    assert accuracy["ci95"][0] < accuracy["rate"] < accuracy["ci95"][1]
+    assert time["ci95"] == [time["rate"]] * 2, "an exact rate has no Monte-Carlo error"
+    assert time["rate"] == time["false_alarms"] / 128
+
+
 # --- speedup ------------------------------------------------------------------------------------------------
 
 
@@ -178,13 +203,42 @@ def test_the_speed_up_at_equal_accuracy_is_found(
     assert "nothing is extrapolated" in beyond["speedup"]["reason"]
 
 
+def imported(tmp_path: Path, **files: list[dict[str, Any]]) -> None:
+    for name, rows in files.items():
+        write_runs(tmp_path / f"{name}.csv", rows)
+        assert run_cli(["import", f"{name}.csv", "--as", name]) == 0
+
+
 def test_a_speed_up_needs_a_target_and_three_lengths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    imported(capsys, "x", interleaved(5, 10, process_sd=0.01))
-    assert run_cli(["speedup", "x", "x"]) == 2
+    rows = interleaved(5, 10, process_sd=0.01)
+    imported(capsys, "x", rows)
+    imported(capsys, "y", rows)
+    assert run_cli(["speedup", "x", "y"]) == 2
     assert "--target" in capsys.readouterr().err
-    _, found = answer(capsys, "speedup", "x", "x", "--target", "0.94")
+    _, found = answer(capsys, "speedup", "x", "y", "--target", "0.94")
     assert found["speedup"]["value"] is None
     assert "at least 3 are needed" in found["speedup"]["reason"]
+    assert [gone["reason"] for gone in found["control"]["left_out"]] == ["the steps of its runs are not known"] * 2
+
+
+def test_without_configurations_a_control_of_both_imports_is_a_point_of_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sides = {name: sweep(name, 1.0, invocation="p", seed=i) for i, name in enumerate("ab")}
+    for name, rows in sides.items():
+        for row in rows:
+            own = row["steps"] != 470
+            row["config_hash"] = f"{name}{row['steps']}" if own else "anchor"
+            row["arm"] = row["arm"] if own else "anchor"
+    imported(tmp_path, **sides)
+    capsys.readouterr()
+    _, found = answer(capsys, "speedup", "a", "b", "--target", "0.94")
+    for side in ("control", "candidate"):
+        assert "anchor" not in [p["arm"] for p in found[side]["points"]]
+        assert [gone["arm"] for gone in found[side]["left_out"]] == ["anchor"]
+        assert "stands in both sweeps" in found[side]["left_out"][0]["reason"]
+    assert sum("no configurations are stored" in note for note in found["notes"]) == 2

@@ -111,6 +111,19 @@ def drifting(percent: float) -> Case:
     return both_of(pair(60, process_sd=0.0, run_sd=0.002), change)
 
 
+def stepping(
+    percent: float, at: int = 30, invocations: int = 10, process_sd: float = 0.002, arm: int | None = None
+) -> Case:
+    """From one block on all runs (or those of one arm) take so much longer."""
+
+    def change(a: pd.DataFrame, b: pd.DataFrame) -> None:
+        for side, frame in enumerate((a, b)):
+            if arm in (None, side):
+                frame.loc[frame["block"] >= at, "time_s"] *= 1 + percent / 100
+
+    return of(change, *pair(60, process_sd=process_sd, run_sd=0.002, invocations=invocations))
+
+
 def both_of(drawn: Frames, change: Callable[[pd.DataFrame], object]) -> Case:
     def change_both(a: pd.DataFrame, b: pd.DataFrame) -> None:
         change(a)
@@ -236,6 +249,9 @@ FIRES: list[tuple[str, str, set[str], Case]] = [
     ("duplicate-seeds", "refuse", EVERYTHING, put("seed", 1001, rows=slice(1))),
     ("clock-mismatch", "refuse", NO_TIME, put("clock", "training + evaluation")),
     ("drift", "warn", NOTHING, drifting(3.0)),
+    ("drift", "warn", NOTHING, stepping(2.0)),
+    ("drift", "warn", NOTHING, stepping(3.0, at=33)),
+    ("drift", "warn", NOTHING, stepping(2.0, arm=1)),
     ("autocorrelated", "warn", NOTHING, correlated(0.01)),
     ("slow-first-run", "warn", NOTHING, both(slow_first)),
     ("outliers", "warn", NOTHING, both(a_few_far)),
@@ -277,6 +293,8 @@ SILENT: list[tuple[str, Case]] = [
     ("duplicate-seeds", of(lambda a, b: (a, crash(b, 2)))),
     ("clock-mismatch", put("clock", "")),
     ("drift", drifting(0.1)),
+    ("drift", stepping(0.2)),
+    ("drift", stepping(2.0, process_sd=0.01)),
     ("drift", of(lambda a, b: None, *pair(60, process_sd=0.01, run_sd=0.002))),
     ("autocorrelated", correlated(0.0)),
     ("slow-first-run", both(slow_first_tagged)),
@@ -320,6 +338,24 @@ def ids(rows: list[Any]) -> list[str]:
 def endpoints(one: dict[str, Any]) -> dict[str, dict[str, Any]]:
     accuracy = {k: one["accuracy"][k] for k in ACCURACY}
     return accuracy | {"time": one["time"]["decision"], "time_noninferiority": one["time"]["noninferiority"]}
+
+
+def drift_of(case: Case) -> str:
+    return next(found["message"] for found in case()["findings"] if found["code"] == "drift")
+
+
+def test_a_step_is_named_with_its_arm_and_its_place() -> None:
+    message = drift_of(stepping(2.0, at=33, arm=0))
+    assert message.startswith(
+        "The time of control went from 0.2001 s to 0.2041 s (+2.0 %) at block 33 of invocation p5, started 2026-01-01T00:01:0"
+    )
+    assert "candidate" not in message
+    message = drift_of(stepping(2.0, at=33))
+    assert message.count("at block 33 of invocation p5") == 2, "both arms, each with its own times"
+
+
+def test_a_straight_drift_is_no_step() -> None:
+    assert drift_of(drifting(3.0)) == "The control's time moved by +3.0 % over the campaign."
 
 
 def test_the_pair_that_all_cases_start_from_passes_without_a_finding() -> None:

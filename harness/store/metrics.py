@@ -1,0 +1,55 @@
+"""Reading one metric of a store's long table `metrics.csv`: what was measured along each run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.comparison.along import Curve
+from harness.errors import StoreError
+from harness.store.read import Store, read_table
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One metric: `curves` by run, the rows of it `without_step`, and the names of all metrics that are stored."""
+
+    curves: Mapping[str, Curve]
+    without_step: int
+    names: frozenset[str]
+
+
+def read_metric(store: Store, metric: str) -> Metrics:
+    """The evaluations of `metric` by run, in order of their steps; nothing where the store has no metrics.
+
+    Raises StoreError for a cell that is no number, and for two values of one run at one step.
+    """
+    path = store.folder / "metrics.csv"
+    if not path.is_file():
+        return Metrics({}, 0, frozenset())
+    table = read_table(path, store.name)
+    names = table.text("metric")
+    mine = table.take([i for i, name in enumerate(names) if name == metric])
+    steps, values = mine.numbers("step"), mine.numbers("value")
+    there = np.flatnonzero(~np.isnan(steps))
+    by_run: dict[str, list[int]] = {}
+    runs = mine.text("run_id")
+    for i in there.tolist():
+        by_run.setdefault(runs[i], []).append(i)
+    curves = {run: _curve(run, metric, steps[rows], values[rows], path) for run, rows in by_run.items()}
+    return Metrics(curves, mine.rows - len(there), frozenset(names))
+
+
+def _curve(run: str, metric: str, steps: Any, values: Any, path: object) -> Curve:
+    order = np.argsort(steps, kind="stable")
+    steps = steps[order]
+    twice = np.flatnonzero(np.diff(steps) == 0)
+    if twice.size:
+        raise StoreError(
+            f"{path}: run {run} has two values of {metric!r} at step {steps[twice[0]]:g}; one is allowed. "
+            "Let the trainer report each evaluation once, with a step of its own, or remove the repeat."
+        )
+    return Curve(steps, values[order])
