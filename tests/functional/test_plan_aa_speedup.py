@@ -203,12 +203,6 @@ def test_the_speed_up_at_equal_accuracy_is_found(
     assert "nothing is extrapolated" in beyond["speedup"]["reason"]
 
 
-def imported(tmp_path: Path, **files: list[dict[str, Any]]) -> None:
-    for name, rows in files.items():
-        write_runs(tmp_path / f"{name}.csv", rows)
-        assert run_cli(["import", f"{name}.csv", "--as", name]) == 0
-
-
 def test_a_speed_up_needs_a_target_and_three_lengths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,7 +228,8 @@ def test_without_configurations_a_control_of_both_imports_is_a_point_of_neither(
             own = row["steps"] != 470
             row["config_hash"] = f"{name}{row['steps']}" if own else "anchor"
             row["arm"] = row["arm"] if own else "anchor"
-    imported(tmp_path, **sides)
+    for name, rows in sides.items():
+        imported(capsys, name, rows)
     capsys.readouterr()
     _, found = answer(capsys, "speedup", "a", "b", "--target", "0.94")
     for side in ("control", "candidate"):
