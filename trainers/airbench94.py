@@ -121,7 +121,8 @@ def steps_per_epoch(config: Airbench94Config) -> int:
 def total_steps(config: Airbench94Config) -> int:
     """`steps` where it is above 0, else the whole number of steps that covers `epochs`: 476 for the recipe."""
     # Rounded first: 48 * 9.7 must not become more than it is by the error of a float.
-    return config.steps or max(1, math.ceil(round(steps_per_epoch(config) * config.epochs, 6)))
+    covering = max(1, math.ceil(round(steps_per_epoch(config) * config.epochs, 6)))
+    return config.steps or covering
 
 
 class Airbench94:
@@ -140,6 +141,12 @@ class Airbench94:
         from trainers import airbench94_recipe
 
         return airbench94_recipe
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Keys that cannot work together, told before the first run (flat keys)."""
+        widths = config["model.widths"]
+        if not 1 <= len(widths) <= 4 or not all(isinstance(w, int) and 0 < w <= 8192 for w in widths):
+            raise ValueError(f"model.widths is {widths}: allowed are one to four whole numbers from 1 to 8192")
 
     def planned_steps(self, config: Airbench94Config) -> int:
         return total_steps(config)

@@ -7,6 +7,7 @@ Constants come from its configuration (`airbench94.py`); the paper is arXiv 2404
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.trainer import Clock, Metric, Outcome
+from harness.trainer import Clock, Metric, Outcome, synchronise_device
 from trainers.airbench94 import Airbench94Config, steps_per_epoch
 from trainers.datasets.sets import CIFAR10
 
@@ -79,6 +80,7 @@ class Images:
     test_x: Tensor
     test_y: Tensor
     hash: str
+    moved_s: float  # what loading and moving took, off every clock
 
 
 def images_on_device(config: Any) -> Images:
@@ -91,6 +93,8 @@ def images_on_device(config: Any) -> Images:
 @lru_cache(maxsize=4)
 def _images(train: int, test: int, transfer: str, device: torch.device, dtype: torch.dtype) -> Images:
     arrays, data_hash = CIFAR10.load()
+    synchronise_device()
+    started = time.perf_counter()
 
     def moved(name: str, count: int) -> Tensor:
         tensor = torch.from_numpy(arrays[name][:count])
@@ -104,7 +108,8 @@ def _images(train: int, test: int, transfer: str, device: torch.device, dtype: t
     train_y, test_y = (moved(f"{part}_labels", count).long() for part, count in (("train", train), ("test", test)))
     if (train, test) != (50_000, 10_000):
         data_hash = f"{data_hash}:{train}+{test}"  # another number of images is another task
-    return Images(train_x, train_y, test_x, test_y, data_hash)
+    synchronise_device()
+    return Images(train_x, train_y, test_x, test_y, data_hash, time.perf_counter() - started)
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -214,13 +219,20 @@ def whiten(first: nn.Conv2d, images: Tensor, epsilon: float) -> None:
 class Epochs:
     """The training images of each epoch, moved and mirrored anew, in random order."""
 
+    prepared_s: float | None = None
+    """With `static`: seconds on the clock for what could be done before it starts."""
+
     def __init__(self, images: Tensor, labels: Tensor, config: Any, generator: torch.Generator) -> None:
         self.augment, self.generator, self.labels = config.augment, generator, labels
+        started = time.perf_counter()
         images = normalised(images)
         if self.augment.flip == "alternating":
             images = mirrored_where(self._coin(len(images)), images)
         self.padded = pad(images, self.augment.translate)
         self.mirrored = self.padded.flip(2).contiguous() if self.augment.static else None
+        if self.augment.static:
+            synchronise_device()
+            self.prepared_s = time.perf_counter() - started
 
     def epoch(self, number: int) -> tuple[Tensor, Tensor]:
         """All images (n, 32, 32, 3) and labels (n,) of epoch `number`."""
@@ -328,8 +340,11 @@ def train(config: Airbench94Config, steps: int, *, seed: int, clock: Clock) -> T
         optimiser = sgd(network, config)
         forward = network if config.compile == "off" else torch.compile(network, mode=config.compile)
         with clock.running():
-            losses = fit(network, forward, optimiser, data, config, steps, generator)
+            losses, static_s = fit(network, forward, optimiser, data, config, steps, generator)
         metrics = [Metric("train_loss", loss, step=step, unit="nats") for step, loss in losses]
+        metrics.append(Metric("data_to_device", data.moved_s, unit="s"))
+        if static_s is not None:
+            metrics.append(Metric("static_transforms", static_s, unit="s"))
         return Trained(forward, steps, steps / steps_per_epoch(config), tuple(metrics))
 
 
@@ -341,8 +356,8 @@ def fit(
     config: Any,
     steps: int,
     generator: torch.Generator,
-) -> list[tuple[int, float]]:
-    """Whitening, then `steps` steps. Returns (steps done, mean loss an example) of each epoch."""
+) -> tuple[list[tuple[int, float]], float | None]:
+    """Whitening, then `steps` steps. Returns (steps done, mean loss an example) of each epoch; `Epochs.prepared_s`."""
     whiten(network[0], as_input(normalised(data.train_x[: config.whiten.images])), config.whiten.epsilon)
     epochs = Epochs(data.train_x, data.train_y, config, generator)
     per_epoch, size = steps_per_epoch(config), config.batch_size
@@ -375,7 +390,7 @@ def fit(
             slow.update(decay[step + 1])
         if place == per_epoch - 1 or step == steps - 1:
             told.append((step + 1, total / ((place + 1) * size)))
-    return [(step, value.item()) for step, value in told]
+    return [(step, value.item()) for step, value in told], epochs.prepared_s
 
 
 @torch.no_grad()

@@ -45,6 +45,8 @@ def recorded_epochs(loader: Any, count: int) -> list[list[tuple[Any, Any]]]:
 class Replay:
     """The upstream's batches, as epochs of ours: images already in their order."""
 
+    prepared_s = None
+
     def __init__(self, epochs: list[list[tuple[Any, Any]]]) -> None:
         self.epochs = epochs
 
@@ -105,7 +107,7 @@ def test_same_weights_and_batches_give_the_same_losses_and_the_same_network(
     # An eigenvector's sign is anybody's choice, and every later weight depends on it: from here on we take theirs.
     monkeypatch.setattr(recipe, "whiten", lambda first, *_: first.weight.data.copy_(filters))
     monkeypatch.setattr(recipe, "Epochs", lambda *_: Replay(epochs))
-    told = recipe.fit(ours, ours, recipe.sgd(ours, CONFIG), data, CONFIG, steps, torch.Generator())
+    told, _ = recipe.fit(ours, ours, recipe.sgd(ours, CONFIG), data, CONFIG, steps, torch.Generator())
     per_epoch = steps_of(losses, 5)
     assert [step for step, _ in told] == [5, 10, 15, 20, 22]
     assert [loss for _, loss in told] == pytest.approx(per_epoch, rel=2e-5)
