@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.design.power import Wish
     from harness.executors.base import Campaign, Finished, Provenance
     from harness.plugins import TrainerInfo
+    from harness.report.overview import Row
     from harness.selection import Question, Shelf
     from harness.store.metrics import Metrics
     from harness.store.read import Store, Table
@@ -444,6 +445,23 @@ def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, defaul
     judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
     _note_looks(question, judged, results)
     return judged
+
+
+def summary(names: Sequence[str], results: Path, *, every: bool = False) -> list[Row]:
+    """A row for the control, and for what each experiment ends with. Raises StoreError, UsageError as `judge` does."""
+    from harness.comparison.compare import arm_summary
+    from harness.report.overview import Row, rows_of
+    from harness.selection import Shelf, require_runs, resolve
+
+    alone = resolve(Shelf(results), names[:1], alone=True)
+    require_runs(results, alone.control, alone.candidates)
+    anchored = not alone.candidates
+    rows = [Row(names[0], arm_summary(alone.control, alone.promises.get("target")))] if anchored else []
+    for name in names[1:] if anchored else names:
+        judged = judge([names[0], name] if anchored else [name], results)
+        rows += [] if anchored else [Row(name, judged.control)]
+        rows += rows_of(name, judged, every=every)
+    return rows
 
 
 def _note_looks(question: Question, judged: Comparison, results: Path) -> None:

@@ -181,9 +181,6 @@ class Digits:
     def data(self) -> Data:
         return Data.load()
 
-    def planned_steps(self, config: DigitsConfig) -> int:
-        return total_steps(config)
-
     def prepare(self, config: DigitsConfig) -> str:
         return self.data.hash
 

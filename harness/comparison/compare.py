@@ -199,8 +199,13 @@ def _comparable(control: Sample, candidate: Sample) -> Sample:
 
 
 def _whole(control: Sample, promise: Promise) -> ArmSummary:
-    frame, excluded = timed(control)
-    return _arm(control, frame, promise.target, excluded)
+    return arm_summary(control, promise.target)
+
+
+def arm_summary(sample: Sample, target: float | None) -> ArmSummary:
+    """One arm by itself, without anything to compare it with."""
+    frame, excluded = timed(sample)
+    return _arm(sample, frame, target, excluded)
 
 
 def _arm(sample: Sample, times: Frame, target: float | None, excluded: Mapping[str, int]) -> ArmSummary:

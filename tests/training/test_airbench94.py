@@ -248,7 +248,11 @@ def test_test_time_views_follow_their_definition() -> None:
 
 def test_the_whitening_bias_stops_after_its_epochs() -> None:
     def bias(epochs: float) -> Any:
-        return TRAINER.train(small(steps=30, whiten={"bias_epochs": epochs}), seed=1, clock=Clock()).network[0].bias.detach()
+        return (
+            TRAINER.train(small(steps=30, whiten={"bias_epochs": epochs}), seed=1, clock=Clock())
+            .network[0]
+            .bias.detach()
+        )
 
     assert (bias(0) == 0).all()
     assert (bias(1) != 0).any() and not torch.equal(bias(1), bias(9))
