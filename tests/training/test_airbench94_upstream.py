@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("airbench")
 
+from benchmarks.upstream.shim import on_cpu  # noqa: E402
 from harness.trainer import Clock  # noqa: E402
-from tests.training.upstream import on_cpu  # noqa: E402
 from trainers import airbench94_recipe as recipe  # noqa: E402
 from trainers.airbench94 import Airbench94Config, Data, Model, total_steps  # noqa: E402
 
