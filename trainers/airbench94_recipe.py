@@ -267,10 +267,8 @@ def pad(images: Tensor, pixels: int) -> Tensor:
 
 def crop(padded: Tensor, shifts: Tensor, side: int = SIDE) -> Tensor:
     """The window of each image that begins at its shift: padded (n, h, w, c), shifts (n, 2), result (n, side, side, c)."""
-    steps = torch.arange(side, device=padded.device)
-    number = torch.arange(len(padded), device=padded.device)
-    rows, columns = shifts[:, 0, None] + steps, shifts[:, 1, None] + steps
-    return padded[number[:, None, None], rows[:, :, None], columns[:, None, :]]
+    windows = padded.unfold(1, side, 1).unfold(2, side, 1)  # (n, places, places, c, side, side), a view
+    return windows[torch.arange(len(padded), device=padded.device), shifts[:, 0], shifts[:, 1]].permute(0, 2, 3, 1)
 
 
 # --- optimiser ----------------------------------------------------------------------------------------------
@@ -295,7 +293,7 @@ def sgd(network: nn.Sequential, config: Any) -> torch.optim.SGD:
         {"params": params, "lr": lr, "initial_lr": lr, "weight_decay": decay / lr if lr else 0.0}
         for params, lr in ((norm_biases, norm_rate), (others, rate))
     ]
-    return torch.optim.SGD(groups, momentum=config.optim.momentum, nesterov=config.optim.momentum > 0)
+    return torch.optim.SGD(groups, momentum=config.optim.momentum, nesterov=config.optim.momentum > 0, fused=True)
 
 
 class SlowWeights:
