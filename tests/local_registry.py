@@ -46,7 +46,9 @@ def idx_members(arrays: Arrays, *, zipped: bool = True) -> dict[str, bytes]:
             (f"{stem}-images-idx3-ubyte", arrays[f"{part}_images"][..., 0]),
             (f"{stem}-labels-idx1-ubyte", arrays[f"{part}_labels"]),
         ):
-            out[name + (".gz" if zipped else "")] = gzip.compress(idx_bytes(array)) if zipped else idx_bytes(array)
+            out[name + (".gz" if zipped else "")] = (
+                gzip.compress(idx_bytes(array), mtime=0) if zipped else idx_bytes(array)
+            )
     return out
 
 

@@ -282,6 +282,7 @@ WHOLE = idx_bytes(ARRAYS["train_labels"])
         ("labels.gz", idx_members(ARRAYS)["train-labels-idx1-ubyte.gz"][:-9], "labels.gz is damaged"),
         ("labels-2", WHOLE, "the file labels is missing"),
     ],
+    ids=["short", "long", "header", "empty", "floats", "not gzipped", "gzip cut", "other name"],
 )
 def test_idx_files_that_are_none(tmp_path: Path, name: str, data: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(data)
