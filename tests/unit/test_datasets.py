@@ -32,7 +32,7 @@ from local_registry import (
     tiny_plugin,
 )
 
-from harness.datasets import DataError, named, scratch
+from harness.datasets import DataError, Dataset, named, points, scratch
 from harness.errors import UsageError
 from trainers.datasets import sources
 from trainers.datasets.images import Images, Source, overall, sha256
@@ -573,3 +573,17 @@ def test_the_shell_completes_names(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout.split() == ["plain,cifar10", "plain,cifar100"], done.stderr
+
+
+def test_the_documentation_has_every_shipped_data_set_and_an_example_that_works() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    shipped = {name: named(name) for name, point in points().items() if point.value.startswith("trainers.")}
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    assert rows.keys() == shipped.keys()
+    for name, data in shipped.items():
+        assert isinstance(data, Images) and data.name == name
+        assert ("known hashes" in rows[name]) == (data.sha256 is not None)
+        assert all(source.name.split()[0].lower() in rows[name].lower() for source in data.sources)
+    space: dict[str, object] = {}
+    exec(text.split("```python\n")[1].split("```")[0], space)
+    assert isinstance(space["TINY"], Dataset)
