@@ -583,8 +583,8 @@ def export_table(names: Sequence[str], results: Path, *, completed: bool) -> Tab
 
 
 def listing(results: Path, experiments: Path | None) -> dict[str, Any]:
-    """Experiments, stores and trainers, as JSON."""
-    from harness import spec
+    """Experiments, stores, trainers and data sets, as JSON."""
+    from harness import datasets, spec
     from harness.plugins import entry_points
 
     known = {}
@@ -598,6 +598,7 @@ def listing(results: Path, experiments: Path | None) -> dict[str, Any]:
         "experiments": [{"name": name, **facts} for name, facts in known.items()],
         "stores": [_store_line(results, name) for name in _names_of_stores(results)],
         "trainers": sorted(entry_points()),
+        "datasets": datasets.names(),
     }
 
 
@@ -632,7 +633,9 @@ def listing_text(document: Mapping[str, Any]) -> str:
     lines += [f"  {s['name']:<{width}}  {s.get('error') or _store_text(s)}" for s in stores] or [
         "  none yet: `harness run quickstart` makes one"
     ]
-    return "\n".join([*lines, "", "trainers", "  " + ", ".join(document["trainers"])])
+    lines += ["", "trainers", "  " + ", ".join(document["trainers"])]
+    lines += ["", "data sets (`harness data list` says more)", "  " + (", ".join(document["datasets"]) or "none")]
+    return "\n".join(lines)
 
 
 def _store_text(store: Mapping[str, Any]) -> str:

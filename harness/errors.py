@@ -5,7 +5,9 @@
     │   ├── SpecError            an experiment file: file, key and the nearest known name
     │   └── TrainerError         a trainer that is not there, or breaks its contract
     ├── StoreError               a store that is missing, empty, damaged or full (exit 4)
-    └── IncompleteError          runs asked for that could not be had (exit 5)
+    ├── IncompleteError          runs asked for that could not be had (exit 5)
+    └── DataError                data that cannot be had, or is damaged (exit 5; in harness/datasets.py)
+        └── CacheError           a cache folder that cannot be written or locked
 
 Every message says what was wrong, the value found, what is allowed and what to do next.
 """

@@ -16,7 +16,7 @@ COMMANDS = {
     "plan": "Seeds needed, detectable differences, hours and price, before a run is spent.",
     "aa": "A/A: how often this judgement raises a false alarm on these stored runs.",
     "speedup": "How much faster at equal accuracy, from two sweeps over training length.",
-    "list": "List experiments, stores and trainers.",
+    "list": "List experiments, stores, trainers and data sets.",
     "show": "Show an experiment (arms, runs so far, ledger) or a trainer (keys, clock).",
     "data": "Fetch, verify and list data sets.",
     "verify": "Check a store's integrity and re-run one stored seed.",

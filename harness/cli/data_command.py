@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import answer, common
+from harness.cli.options import DatasetName, answer, common
 
 
 @click.group("data")
@@ -16,20 +16,28 @@ def command() -> None:
 
 
 @command.command("fetch")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", type=DatasetName())
 @common
-def fetch(names: tuple[str, ...], quiet: bool, as_json: bool, json_file: Path | None, **_: Any) -> None:
+def fetch(names: tuple[str, ...], quiet: bool, as_json: bool, json_file: Path | None, **_: Any) -> int:
     """Bring data sets into the cache unless they are there, and verify them."""
     from harness import datasets
     from harness.report import data_text
 
     say = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
-    document = datasets.fetch(names, say)
+    try:
+        document = datasets.fetch(names, say)
+    except KeyboardInterrupt:
+        click.echo(
+            "harness: interrupted. Of an unfinished data set nothing was kept; give the command again.", err=True
+        )
+        return 130
     answer(lambda: document, lambda: data_text.facts_text(document), as_json=as_json, json_file=json_file)
+    datasets.require_all(document)
+    return 0
 
 
 @command.command("verify")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", type=DatasetName())
 @common
 def verify(names: tuple[str, ...], quiet: bool, as_json: bool, json_file: Path | None, **_: Any) -> None:
     """Read cached data sets again and compare them with their hashes."""
@@ -38,6 +46,7 @@ def verify(names: tuple[str, ...], quiet: bool, as_json: bool, json_file: Path |
 
     document = datasets.verify(names)
     answer(lambda: document, lambda: data_text.facts_text(document), as_json=as_json, json_file=json_file)
+    datasets.require_all(document)
 
 
 @command.command("list")

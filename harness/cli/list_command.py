@@ -12,7 +12,7 @@ from harness.cli.options import answer, common
 @click.command("list")
 @common
 def command(results: Path, experiments: Path | None, quiet: bool, as_json: bool, json_file: Path | None) -> None:
-    """List experiments with their questions, stores with their runs, and trainers."""
+    """List experiments with their questions, stores with their runs, trainers and data sets."""
     from harness import app
 
     document = app.listing(results, experiments)

@@ -57,6 +57,17 @@ class ExperimentName(click.ParamType[str]):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+class DatasetName(click.ParamType[str]):
+    """A name that the shell can complete: data sets."""
+
+    name = "dataset"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from harness.datasets import names
+
+        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+
+
 def answer(
     document: Callable[[], dict[str, Any]], text: Callable[[], str], *, as_json: bool, json_file: Path | None
 ) -> None:

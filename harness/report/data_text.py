@@ -17,5 +17,8 @@ def facts_text(document: Mapping[str, Any]) -> str:
 def list_text(document: Mapping[str, Any]) -> str:
     rows = document["datasets"]
     width = max((len(row["name"]) for row in rows), default=0)
-    lines = [f"{row['name']:<{width}}  {'cached' if row['cached'] else '-':<6}  {row['about']}" for row in rows]
+    lines = [
+        f"{row['name']:<{width}}  {'cached' if row['cached'] else '-':<6}  {row.get('error') or row['about']}"
+        for row in rows
+    ]
     return "\n".join([*lines, f"Cache: {document['cache']}"])

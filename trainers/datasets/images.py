@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.datasets import DataError, Facts, cache_folder, exclusive, scratch
+from harness.datasets import CacheError, DataError, Facts, cache_folder, exclusive, scratch
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 Arrays = dict[str, np.ndarray]
@@ -50,20 +50,26 @@ class Images:
 
     def fetch(self, say: Callable[[str], None]) -> Facts:
         """See `harness.datasets.Dataset`: the first source that gives the data wins; all failures are told."""
-        with exclusive(self.name) as folder:
-            if self.cached():
-                return self.verify()
-            failures = []
-            for source in self.sources:
-                say(f"{self.name}: from {source.name} ...")
-                try:
-                    with scratch(folder, self.name) as work:
-                        self._save(self._checked(source.read(work), source.name), source.name, work)
-                except Exception as problem:  # noqa: BLE001 - whatever a source fails of, the next is tried, and all is told
-                    failures.append(f"{source.name}: {_in_words(problem)}")
-                    say(f"{self.name}: {failures[-1]}")
-                    continue
-                return self.verify()
+        try:
+            with exclusive(self.name, say) as folder:
+                return self.verify() if self.cached() else self._fetched(folder, say)
+        except CacheError:
+            if not self.cached():
+                raise
+        return self.verify()  # a cache that others fill, and that is read-only here
+
+    def _fetched(self, folder: Path, say: Callable[[str], None]) -> Facts:
+        failures = []
+        for source in self.sources:
+            say(f"{self.name}: from {source.name} ...")
+            try:
+                with scratch(folder, self.name) as work:
+                    self._save(self._checked(source.read(work), source.name), source.name, work)
+            except Exception as problem:  # noqa: BLE001 - whatever a source fails of, the next is tried, and all is told
+                failures.append(f"{source.name}: {_in_words(problem)}")
+                say(f"{self.name}: {failures[-1]}")
+                continue
+            return self.verify()
         raise DataError(
             f"The data set {self.name} could not be had. " + " | ".join(failures) + ". Nothing was kept. Check the "
             f"network and give the command again, or copy {self.path.name} from another machine into {folder}."
@@ -87,6 +93,10 @@ class Images:
             with np.load(self.path, allow_pickle=False) as stored:
                 arrays = {key: stored[key] for key in ARRAYS}
                 kept, source = str(stored["hash"]), str(stored["source"])
+        except (OSError, MemoryError) as problem:
+            raise DataError(
+                f"{self.path}: cannot be read ({_in_words(problem)}). Mend that and try again."
+            ) from problem
         except Exception as problem:
             raise DataError(f"{self.path}: damaged ({_in_words(problem)}). {again}") from problem
         try:
@@ -108,9 +118,18 @@ class Images:
                     )
         for part in ("train", "test"):
             images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-            if len(images) != len(labels) or images.ndim != 4 or {images.dtype, labels.dtype} != {np.dtype(np.uint8)}:
-                raise ValueError(f"{part} from {source}: {images.shape} images, {labels.shape} labels")
-            if len(labels) and labels.max() >= self.classes:
+            if (
+                images.ndim != 4
+                or labels.shape != images.shape[:1]
+                or {images.dtype, labels.dtype} != {np.dtype(np.uint8)}
+            ):
+                raise ValueError(
+                    f"{part} from {source}: images {images.shape} {images.dtype}, labels {labels.shape} {labels.dtype}; "
+                    "they must be (n, height, width, channels) and (n,), both uint8"
+                )
+            if not len(labels):
+                raise ValueError(f"{part} from {source}: no image at all")
+            if labels.max() >= self.classes:
                 raise ValueError(f"{part} from {source}: a label of {labels.max()}, there are {self.classes} classes")
         return arrays
 
@@ -134,8 +153,11 @@ def overall(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _in_words(problem: BaseException) -> str:
-    text = str(problem).strip().splitlines()
-    return f"{type(problem).__name__}: {text[0] if text else 'no reason given'}".removeprefix("ValueError: ")
+    """On one line of at most 400 characters, with the name of the exception where the message does not stand alone."""
+    text = " ".join(str(problem).split())[:400] or "no reason given"
+    return (
+        text if type(problem) is ValueError or isinstance(problem, DataError) else f"{type(problem).__name__}: {text}"
+    )
 
 
 def _to_stderr(text: str) -> None:

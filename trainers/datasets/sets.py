@@ -23,6 +23,7 @@ CIFAR10 = Images(
             "1.1.1",
             "Ij+0xtbjMqp4XvgewYWjoLYFJiKhi64SN6VSUVqdMvOG0vSxzkKpjGyT54M3JePx4lbt0ObiDSBrBhUn2k8lwg==",
             sources.cifar10_sheets,
+            needs=("PIL.Image",),
         ),
     ),
     sha256={

