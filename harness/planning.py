@@ -103,7 +103,7 @@ def _price(document: Mapping[str, Any], known: Known, price_per_hour: float | No
     if seeds is None:
         return {"trainings": None, "hours": None, "price": None}
     frozen = document.get("control_runs") is not None and not known.shared
-    trainings = seeds * (known.trainings - (1 if frozen else 0))
+    trainings = seeds * max(1, known.trainings - (1 if frozen else 0))  # a shared network is trained all the same
     hours = None if known.seconds is None else trainings * known.seconds.value / 3600
     price = None if price_per_hour is None or hours is None else hours * price_per_hour
     return {"trainings": trainings, "hours": hours, "price": price}
@@ -166,20 +166,24 @@ def _seconds(chosen: Chosen) -> Stored | None:
 
 def _with_pairs(known: Known, arms: Sequence[Chosen], experiment: Experiment | None) -> Known:
     """What is known, with the candidates that are scored on the control's networks and the spread of their differences."""
+    from harness.executors.base import shared_trainings
+    from harness.plugins import trainer_info
+
     found = dict(_pairs(arms)) if arms else {}
     if experiment is None:
         own = _control(arms).config_hash
         copies = sum(arm.config_hash == own for arm in arms) - 1 if own else 0
         known = replace(known, shared=tuple(found), trainings=max(2, len(arms)) - len(found))
         return _used(known, found, len(arms) - 1 - copies)
-    groups = training_groups(experiment)
+    infos = {arm.name: trainer_info(arm.trainer) for arm in experiment.arms}
+    groups = shared_trainings(list(infos), experiment, infos)
     control = experiment.control
     shared = tuple(
-        arm.name
+        name
         for group in groups
-        if control is not None and control.name in [arm.name for arm in group]
-        for arm in group
-        if arm.name != control.name
+        if control is not None and control.name in group
+        for name in group
+        if experiment.arm(name).config_hash != control.config_hash  # a copy of the control differs by nothing
     )
     known = replace(known, shared=shared, trainings=len(groups) if len(experiment.arms) > 1 else 2)
     copies = sum(control is not None and a.config_hash == control.config_hash for a in experiment.candidates)
@@ -218,19 +222,3 @@ def _pairs(arms: Sequence[Chosen]) -> Iterator[tuple[str, Stored]]:
         if pair is not None and pair[0].size > 1:
             sd = 100 * float((pair[1] - pair[0]).std(ddof=1))
             yield arm.arm, Stored(sd, arm.store.name, arm.arm, int(pair[0].size))
-
-
-def training_groups(experiment: Experiment) -> list[list[Any]]:
-    """The arms of an experiment by the network that they are scored on; a copy of another arm trains for itself."""
-    from harness.plugins import trainer_info
-
-    groups: dict[tuple[str, int], list[Any]] = {}
-    for arm in sorted(experiment.arms, key=lambda a: a.role != "control"):
-        info = trainer_info(arm.trainer)
-        alone = not info.declares_compute or info.own_process
-        key = (
-            f"arm {arm.name}" if alone else f"{info.process_key(arm.config)} {info.training_hash(arm.config)} {arm.git}"
-        )
-        copies = sum(a.config_hash == arm.config_hash for (k, _), group in groups.items() if k == key for a in group)
-        groups.setdefault((key, copies), []).append(arm)
-    return list(groups.values())

@@ -86,7 +86,7 @@ def _training_key(arm: Arm, info: TrainerInfo) -> str:
     """What decides the trained network, and the process that holds it; the arm's own name where it cannot be shared."""
     if not info.declares_compute or info.own_process:
         return f"arm {arm.name}"
-    return f"{info.process_key(arm.config)} {info.training_hash(arm.config)}"
+    return f"{info.process_key(arm.config)} {info.training_hash(arm.config)} {arm.git}"
 
 
 @dataclass(frozen=True)
