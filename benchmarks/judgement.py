@@ -153,10 +153,10 @@ CHILD = """
 import json, resource, sys, time
 start = time.perf_counter()
 from pathlib import Path
-from harness import app
+from harness.app import judging
 from harness.report.table import table_text
 results, name = Path(sys.argv[1]), sys.argv[2]
-judged = app.judge([f"{name}:baseline", f"{name}:candidate"], results, app.Asked("faster", 0.96, 0.05))
+judged = judging.judge([f"{name}:baseline", f"{name}:candidate"], results, judging.Asked("faster", 0.96, 0.05))
 text = table_text(judged)
 used = resource.getrusage(resource.RUSAGE_SELF)
 cpu = used.ru_utime + used.ru_stime

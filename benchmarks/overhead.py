@@ -78,16 +78,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=500)
     seeds = parser.parse_args().seeds
-    from harness import app
+    from harness.app import preparing, running
     from harness.spec import Request, load_experiment
 
     experiment = load_experiment("quickstart", Request(seeds=seeds))
-    environ = dict(app.trainer_infos(experiment)["control"].environ)
+    environ = dict(preparing.trainer_infos(experiment)["control"].environ)
     loop = Loop({arm.name: arm.config for arm in experiment.arms}, os.environ | environ | {"PYTHONHASHSEED": "0"})
     with tempfile.TemporaryDirectory() as folder:
-        options = app.RunOptions(results=Path(folder))
-        report = app.run(app.prepare_run(experiment, options), options, loop.take)
-        text = app.run_text(report, app.judged_run(report, options.results))
+        options = preparing.RunOptions(results=Path(folder))
+        report = running.run(preparing.prepare_run(experiment, options), options, loop.take)
+        text = running.run_text(report, running.judged_run(report, options.results))
         campaign = time.perf_counter() - STARTED - loop.wall
         loop.run_bare()
     print(text, end="\n\n")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import app
+from harness.app import judging
 from harness.comparison.compare import Comparison, compare_samples
 from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame, text_column
 from harness.comparison.samples import Sample, make_sample, told_apart
@@ -58,13 +58,13 @@ def compare(
     required; invocations and blocks are taken as they stand. `alpha` defaults to the experiment's, else .05.
     Raises UsageError for arguments that cannot be, StoreError for a store that cannot be read.
     """
-    asked = app.Asked(_claim(claim), _within(target, "target", 1, above_zero=True), _within(margin_pp, "margin_pp", 100),
+    asked = judging.Asked(_claim(claim), _within(target, "target", 1, above_zero=True), _within(margin_pp, "margin_pp", 100),
                       _within(max_slowdown, "max_slowdown", 10), _within(alpha, "alpha", 0.5, above_zero=True))  # fmt: skip
     if all(isinstance(one, str) for one in (control, *candidates)):
-        judged = app.judge((control, *candidates), Path(results), asked)
+        judged = judging.judge((control, *candidates), Path(results), asked)
     else:
         samples = _samples((control, *candidates))
-        judged = compare_samples(samples[0], samples[1:], app.promise_of(asked, {}, "faster"))
+        judged = compare_samples(samples[0], samples[1:], judging.promise_of(asked, {}, "faster"))
     return Judgement(judged.promise, judged.control, judged.comparisons, judged.setting)
 
 

@@ -50,7 +50,7 @@ def main() -> int:
         print(
             f"{seconds:6.0f} s  {mark:6s} {result.cell.what} | {result.cell.where}: {result.rate:.4f}", file=sys.stderr
         )
-    text = table(results, time.perf_counter() - started, given.quick)
+    text = table(results, time.perf_counter() - started, given.quick, given.processes)
     if given.out:
         given.out.write_text(text, encoding="utf-8")
     else:
@@ -58,7 +58,7 @@ def main() -> int:
     return 0 if all(result.ok for result in results) else 1
 
 
-def table(results: list[Result], seconds: float, quick: bool) -> str:
+def table(results: list[Result], seconds: float, quick: bool, processes: int) -> str:
     """The whole page."""
     bad = [r for r in results if not r.ok]
     lines = [
@@ -67,7 +67,7 @@ def table(results: list[Result], seconds: float, quick: bool) -> str:
         "How often the statistics keep their word, on simulated data whose truth is known. Written by",
         f"`uv run python -m benchmarks.calibration{' --quick' if quick else ''}`, which prints the same numbers again (seed {SEED}).",
         "",
-        f"{len(results)} lines, {len(bad)} of them not ok; {seconds / 60:.0f} minutes on {os.cpu_count()} processors; "
+        f"{len(results)} lines, {len(bad)} of them not ok; {seconds / 60:.0f} minutes in {processes} process{'es' * (processes != 1)}; "
         f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}.",
         "",
         "*rate* is measured over *repeats* data sets, with its standard error; `exact` is an enumeration of all outcomes. *allowed* is",

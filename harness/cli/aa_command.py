@@ -33,8 +33,8 @@ def command(
     What is shuffled, so that nothing differs: for accuracy the control's runs, over two disjoint halves; for time the labels
     of the arms, in whole invocations. The interval of a rate is that of the shuffles (Monte Carlo), not that of new runs.
     """
-    from harness import app
+    from harness.app import judging
     from harness.report.aa_text import aa_text
 
-    document = app.aa(names, results, app.Asked(alpha=alpha, margin_pp=margin_pp), repeats=repeats, seed=seed)
+    document = judging.aa(names, results, judging.Asked(alpha=alpha, margin_pp=margin_pp), repeats=repeats, seed=seed)
     answer(lambda: document, lambda: aa_text(document), as_json=as_json, json_file=json_file)

@@ -45,11 +45,11 @@ def command(
     A name is a store (a name under results/), EXPERIMENT:ARM, or an arm's name where it is unique. One name
     alone compares the arms of that store with its own control.
     """
-    from harness import app
+    from harness.app import judging
     from harness.report.table import table_markdown, table_text
 
-    asked = app.Asked(claim, target, margin_pp, max_slowdown, alpha, stage)
-    judged = app.judge(names, results, asked)
+    asked = judging.Asked(claim, target, margin_pp, max_slowdown, alpha, stage)
+    judged = judging.judge(names, results, asked)
     if markdown is not None:
         write_file(markdown, table_markdown(judged))
     answer(

@@ -24,9 +24,9 @@ def command(
     as_json: bool, json_file: Path | None,
 ) -> None:  # fmt: skip
     """Write the runs of one or several stores as one tidy file."""
-    from harness import app
+    from harness.app import checking
 
-    table = app.export_table(names, results, completed=completed)
+    table = checking.export_table(names, results, completed=completed)
     if output is None and not as_json:
         import csv
         import sys

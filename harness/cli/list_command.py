@@ -13,7 +13,7 @@ from harness.cli.options import answer, common
 @common
 def command(results: Path, experiments: Path | None, quiet: bool, as_json: bool, json_file: Path | None) -> None:
     """List experiments with their questions, stores with their runs, trainers and data sets."""
-    from harness import app
+    from harness.app import showing
 
-    document = app.listing(results, experiments)
-    answer(lambda: document, lambda: app.listing_text(document), as_json=as_json, json_file=json_file)
+    document = showing.listing(results, experiments)
+    answer(lambda: document, lambda: showing.listing_text(document), as_json=as_json, json_file=json_file)

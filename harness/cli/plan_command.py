@@ -56,11 +56,11 @@ def command(
     from its margin; the answer says whose runs they are. Where all candidates are scored on the control's networks, the
     seeds are those of pairs, and the hours those of the trainings. `--looks` gives the bounds of a sequential plan.
     """
-    from harness import app
+    from harness.app import planning
     from harness.design.power import Wish
 
     wish = Wish(sd_pp, difference_pp, seeds, power, alpha, control_runs, looks)
-    document = app.plan(wish, name, results, experiments, price_per_hour)
+    document = planning.plan(wish, name, results, experiments, price_per_hour)
     from harness.report.plan_text import plan_text
 
     answer(lambda: document, lambda: plan_text(document), as_json=as_json, json_file=json_file)

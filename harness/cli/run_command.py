@@ -56,25 +56,26 @@ def command(
     EXPERIMENT is a name (see `harness list`), a TOML file, or your own train.py[:function]; two Python files
     are interleaved, the first is the control. The same command again goes on where it stopped.
     """
-    from harness import app, spec
+    from harness import spec
+    from harness.app import preparing, running
     from harness.errors import UsageError
 
     request = spec.Request(spec.parse_sets(sets), preset, arms, seeds, stage, experiments)
     found = spec.load(names, request)
     if store_name and len(found) > 1:
         raise UsageError("--as names one store, and several experiments were given: run them one by one.")
-    options = app.RunOptions(results, store_name, executor, workers, retries)
-    prepared = [app.prepare_run(experiment, options) for experiment in found]
+    options = preparing.RunOptions(results, store_name, executor, workers, retries)
+    prepared = [preparing.prepare_run(experiment, options) for experiment in found]
     for warning in dict.fromkeys(w for one in prepared for w in one.warnings):
         click.echo(f"harness: warning: {warning}", err=True)
     if dry_run:
         _dry_run(prepared, as_json, json_file)
         return
     reports = [_campaign(one, options, quiet or as_json) for one in prepared]
-    judged = [app.judged_run(report, results) for report in reports]
-    documents = [app.run_document(report, verdict) for report, verdict in zip(reports, judged, strict=True)]
+    judged = [running.judged_run(report, results) for report in reports]
+    documents = [running.run_document(report, verdict) for report, verdict in zip(reports, judged, strict=True)]
     texts = [
-        app.run_text(report, verdict, colour=coloured(), width=columns())
+        running.run_text(report, verdict, colour=coloured(), width=columns())
         for report, verdict in zip(reports, judged, strict=True)
     ]
     answer(
@@ -84,15 +85,15 @@ def command(
         json_file=json_file,
     )
     for report in reports:
-        app.require_complete(report)
+        running.require_complete(report)
 
 
 def _campaign(prepared: Any, options: Any, silent: bool) -> Any:
-    from harness import app
+    from harness.app import running
     from harness.cli.progress import progress
 
     with progress(prepared, silent=silent) as on_finished:
-        report = app.run(prepared, options, on_finished)
+        report = running.run(prepared, options, on_finished)
     for repair in report.repairs:
         click.echo(f"harness: repaired: {repair}", err=True)
     return report

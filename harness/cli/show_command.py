@@ -27,7 +27,7 @@ def command(
     An experiment (its name, or a path to its TOML): question, arms, configuration. A trainer (its name, or a path to its .py):
     what is on the clock, and its keys with type, default, range and what they change. A store: the runs so far and the ledger.
     """
-    from harness import app
+    from harness.app import showing
 
-    document = app.show(name, results, experiments, preset)
-    answer(lambda: document, lambda: app.show_text(document), as_json=as_json, json_file=json_file)
+    document = showing.show(name, results, experiments, preset)
+    answer(lambda: document, lambda: showing.show_text(document), as_json=as_json, json_file=json_file)

@@ -39,15 +39,15 @@ def command(
     With --along-run: Kaplan-Meier medians, restricted means and the log-rank test of the steps to the target. Not for a
     learning rate that anneals to the end of the run.
     """
-    from harness import app
+    from harness.app import lengths
 
     if along_run:
         from harness.report.along_text import along_text
 
-        document = app.along_run((control, candidate), results, target, metric)
+        document = lengths.along_run((control, candidate), results, target, metric)
         answer(lambda: document, lambda: along_text(document), as_json=as_json, json_file=json_file)
         return
     from harness.report.iso_text import iso_text
 
-    document = app.speedup(control, candidate, results, target)
+    document = lengths.speedup(control, candidate, results, target)
     answer(lambda: document, lambda: iso_text(document), as_json=as_json, json_file=json_file)

@@ -32,10 +32,10 @@ def command(
     each experiment is held against the control that ran interleaved with it. Of a sweep the best is shown, ranked by its
     shrunken difference; its verdict is the one that `compare` gives.
     """
-    from harness import app
+    from harness.app import judging
     from harness.report import overview
 
-    rows = app.summary(names, results, every=every)
+    rows = judging.summary(names, results, every=every)
     if markdown is not None:
         write_file(markdown, overview.overview_markdown(rows))
     answer(

@@ -19,8 +19,8 @@ def command(
     json_file: Path | None,
 ) -> int:  # fmt: skip
     """Check every row and file of a store, and run one stored seed again: it must give the same result."""
-    from harness import app
+    from harness.app import checking
 
-    report = app.verify(name, results, run_id=run_id, rerun=not no_rerun)
+    report = checking.verify(name, results, run_id=run_id, rerun=not no_rerun)
     answer(report.as_dict, report.text, as_json=as_json, json_file=json_file)
     return 0 if report.sound else 4

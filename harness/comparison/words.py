@@ -219,3 +219,7 @@ def _open_question(pair: Pair, name: str) -> str:
         return f"whether accuracy is higher is open{shown}"
     relation = "within ±" if name == "equivalence" else "not worse by "
     return f"whether accuracy is {relation}{number(promise.margin_pp or 0, 2)} pp is open{shown}"
+
+
+def shortened(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."

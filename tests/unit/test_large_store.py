@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import app
+from harness.app import judging
 from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, concatenate, make_frame, row_keys, text_column
 from harness.comparison.samples import make_sample, match_blocks
 from harness.errors import StoreError
@@ -147,7 +147,7 @@ def test_a_judgement_does_not_depend_on_the_way_of_reading(tmp_path: Path, monke
     made = []
     for limit in (0, 10**9):
         monkeypatch.setattr(frames, "LARGE_BYTES", limit)
-        made.append(app.judge(["x:a", "x:b"], tmp_path, app.Asked("faster", 0.5, 0.1)).as_dict())
+        made.append(judging.judge(["x:a", "x:b"], tmp_path, judging.Asked("faster", 0.5, 0.1)).as_dict())
     assert made[0] == made[1]
 
 

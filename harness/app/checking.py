@@ -1,0 +1,88 @@
+"""What `verify` and `export` do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.store.read import Table
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What `verify` found in a store."""
+
+    name: str
+    rows: int
+    problems: tuple[str, ...]
+    rerun: Any = None
+
+    @property
+    def sound(self) -> bool:
+        """No problem, and a re-run in the same environment that gave the same result (or could not be made)."""
+        differs = (
+            self.rerun is not None and not self.rerun.reason and not self.rerun.equal and self.rerun.same_environment
+        )
+        return not self.problems and not differs
+
+    def as_dict(self) -> dict[str, Any]:
+        again = None
+        if self.rerun is not None:
+            again = {
+                k: getattr(self.rerun, k)
+                for k in ("run_id", "seed", "stored", "now", "same_environment", "equal", "reason")
+            }
+        return {
+            "schema": 1, "name": self.name, "rows": self.rows, "sound": self.sound, "problems": list(self.problems), "rerun": again,
+        }  # fmt: skip
+
+    def text(self) -> str:
+        lines = [
+            f"{self.name}: {self.rows} rows, {'no problems' if not self.problems else f'{len(self.problems)} problems'}"
+        ]
+        lines += [f"  {problem}" for problem in self.problems[:20]]
+        if len(self.problems) > 20:
+            lines.append(f"  and {len(self.problems) - 20} more")
+        return "\n".join([*lines, *self._rerun_lines()])
+
+    def _rerun_lines(self) -> list[str]:
+        again = self.rerun
+        if again is None:
+            return []
+        if again.reason:
+            return [f"run {again.run_id} was not made again: {again.reason}"]
+        where = "the same environment" if again.same_environment else "another environment than the stored one"
+        how = "the same to the last bit" if again.equal else "NOT the same"
+        return [
+            f"run {again.run_id}, seed {again.seed}, again in {where}: stored {again.stored}, now {again.now}: {how}"
+        ]
+
+
+def verify(name: str, results: Path, *, run_id: str | None = None, rerun: bool = True) -> VerifyReport:
+    """Check a store and make one of its runs again."""
+    from harness import verify as checks
+    from harness.store.read import existing_store
+
+    store = existing_store(results, name)
+    table = store.table()
+    problems = checks.problems_of(store, table)
+    again = checks.rerun(store, table, run_id=run_id) if rerun and not problems else None
+    return VerifyReport(name, table.rows, tuple(problems), again)
+
+
+def export_table(names: Sequence[str], results: Path, *, completed: bool) -> Table:
+    """The rows of several stores under one another."""
+    from harness.store.read import Table, existing_store
+
+    tables = [existing_store(results, name).table() for name in names]
+    columns = list(dict.fromkeys(c for table in tables for c in table.columns))
+    whole = Table(
+        "+".join(names), {c: [x for t in tables for x in t.text(c)] for c in columns}, sum(t.rows for t in tables)
+    )
+    if not completed:
+        return whole
+    warm, status = whole.flags("warmup"), whole.text("status")
+    return whole.take([i for i in range(whole.rows) if status[i] == "completed" and not warm[i]])

@@ -1,0 +1,117 @@
+"""What `compare`, `summary` and `aa` do: stores in, a judgement out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from harness.errors import StoreError
+from harness.model.experiment import Claim
+
+if TYPE_CHECKING:
+    from harness.comparison.compare import Comparison
+    from harness.report.overview import Row
+    from harness.selection import Question
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line states about a judgement; None leaves it to the experiment."""
+
+    claim: str | None = None
+    target: float | None = None
+    margin_pp: float | None = None
+    max_slowdown: float | None = None
+    alpha: float | None = None
+    stage: str | None = None
+
+
+def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Comparison:
+    """The comparison behind `compare` and `gate`. Raises StoreError where a store is missing, empty or damaged."""
+    from harness.comparison.compare import compare_samples
+    from harness.selection import Shelf, require_runs, resolve
+
+    shelf = Shelf(results)
+    own = [key for key, value in vars(asked).items() if value is not None]
+    question = resolve(shelf, names, asked.stage, asked=own)
+    require_runs(results, question.control, question.candidates)
+    judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
+    _note_looks(question, judged, results)
+    return judged
+
+
+def summary(names: Sequence[str], results: Path, *, every: bool = False) -> list[Row]:
+    """A row for the control, and for what each experiment ends with. Raises StoreError, UsageError as `judge` does."""
+    from harness.comparison.compare import arm_summary
+    from harness.report.overview import Row, rows_of
+    from harness.selection import Shelf, require_runs, resolve
+
+    alone = resolve(Shelf(results), names[:1], alone=True)
+    require_runs(results, alone.control, alone.candidates)
+    anchored = not alone.candidates
+    rows = [Row(names[0], arm_summary(alone.control, alone.promises.get("target")))] if anchored else []
+    for name in names[1:] if anchored else names:
+        judged = judge([names[0], name] if anchored else [name], results)
+        rows += [] if anchored else [Row(name, judged.control)]
+        rows += rows_of(name, judged, every=every)
+    return rows
+
+
+def _note_looks(question: Question, judged: Comparison, results: Path) -> None:
+    """Each new number of runs at which an arm was judged goes to its store's ledger: looking again is evidence too."""
+    from contextlib import suppress
+
+    from harness.logger import note_in_ledger
+
+    for sample, one in zip(question.candidates, judged.comparisons, strict=True):
+        if not sample.store or sample.n in sample.looks or not sample.n:
+            continue
+        facts = {"arm": sample.arm, "stage": sample.stage, "n": sample.n, "control_n": one.control.n}
+        with suppress(StoreError):  # a store that is read only is judged all the same
+            note_in_ledger(
+                results / sample.store, "look", facts | {"claim": judged.promise.claim, "verdict": one.verdict}
+            )
+
+
+def promise_of(asked: Asked, stated: Mapping[str, Any], default_claim: str) -> Any:
+    """What was asked for on the command line, else what the experiment states, else the defaults."""
+    from harness.comparison.pair import Promise
+
+    def pick(key: str) -> Any:
+        own = getattr(asked, key)
+        return stated.get(key) if own is None else own
+
+    claim: Claim = cast("Claim", pick("claim") or default_claim)
+    return Promise(
+        claim=claim,
+        alpha=pick("alpha") or 0.05,
+        target=pick("target"),
+        margin_pp=pick("margin_pp"),
+        max_slowdown=pick("max_slowdown"),
+    )
+
+
+def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed: int) -> dict[str, Any]:
+    """False-alarm rates of the harness's own judgement on stored runs."""
+    from dataclasses import replace
+
+    from harness.comparison.aa import INTERVAL, SHUFFLED, false_alarms
+    from harness.comparison.pair import Pair
+    from harness.selection import Shelf, require_runs, resolve
+
+    question = resolve(Shelf(results), names, alone=True)
+    require_runs(results, question.control, question.candidates)
+    promise = promise_of(replace(asked, claim="faster"), question.promises, "faster")
+    candidate = question.candidates[0] if question.candidates else question.control.without_runs()
+    alarms = false_alarms(Pair(question.control, candidate, promise), repeats=repeats, seed=seed)
+    return {
+        "schema": 1,
+        "name": " ".join(names),
+        "alpha": promise.alpha,
+        "seed": seed,
+        "shuffled": SHUFFLED.format(control=question.control.name),
+        "interval": INTERVAL,
+        "alarms": [alarm.as_dict() for alarm in alarms],
+    }

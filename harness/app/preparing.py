@@ -1,0 +1,222 @@
+"""Before the first run: what is there, what is missing, how long it takes, and what must not be mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreError, UsageError, nearest
+from harness.model.experiment import Experiment
+
+if TYPE_CHECKING:
+    from harness.design.plan import Plan
+    from harness.plugins import TrainerInfo
+    from harness.store.read import Store, Table
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run needs beyond the experiment."""
+
+    results: Path = Path("results")
+    store_name: str | None = None
+    executor: str = "local"
+    workers: int = 1
+    retries: int = 1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A campaign before its first run: what is there, what is missing, and where it goes."""
+
+    experiment: Experiment
+    store: Store
+    plan: Plan
+    slot: int
+    done: dict[str, int]
+    attempts: dict[tuple[str, int], int]
+    warmups: int
+    hours: float | None
+    trainings: int
+    steps: dict[str, int | None]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return self.plan.runs == 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of `run --dry-run`."""
+        return {
+            "schema": 1,
+            "experiment": self.experiment.name,
+            "question": self.experiment.question,
+            "store": str(self.store.folder),
+            "stage": self.experiment.stage,
+            "seeds": self.experiment.seeds,
+            "arms": [
+                {"name": a.name, "role": a.role, "config": a.config, "steps": self.steps[a.name]}
+                | {"completed": self.done.get(a.name, 0)}
+                for a in self.experiment.arms
+            ],
+            "blocks": self.plan.blocks,
+            "invocations": len(self.plan.invocations),
+            "runs": self.plan.runs,
+            "trainings": self.trainings,
+            "warmups": sum(len(i.arms) for i in self.plan.invocations) if self.experiment.warmup else 0,
+            "hours": self.hours,
+            "notes": list(self.experiment.notes),
+            "warnings": list(self.warnings),
+        }
+
+
+def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
+    """What `run` would do. Raises UsageError where the store holds runs of something else under these names."""
+    from harness.design.plan import make_plan
+    from harness.design.seeds import choose_slot
+    from harness.plugins import planned_steps
+    from harness.store.read import checked_store_name, open_store
+    from harness.store.taken import taken_slots
+
+    name = checked_store_name(options.store_name or experiment.name)
+    executor_named(options.executor)
+    store = open_store(options.results, name)
+    table = _rows_if_any(store)
+    infos = trainer_infos(experiment)
+    if table is not None:
+        _refuse_other_runs(experiment, infos, table, store)
+    slot, warnings = store.experiment.get("seed_slot"), tuple[str, ...]()
+    if not isinstance(slot, int):
+        taken = taken_slots(options.results, store.name)
+        slot, warnings = choose_slot(store.name, experiment.seed_root, taken.slots), taken.warnings
+    done, attempts, warmups = _progress(table, experiment.stage)
+    plan = make_plan(
+        [arm.name for arm in experiment.arms],
+        experiment=store.name,
+        stage=experiment.stage,
+        seeds=experiment.seeds,
+        seed_root=experiment.seed_root,
+        slot=slot,
+        done=done,
+        invocations=experiment.invocations,
+    )
+    counts = {
+        arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms
+    }
+    hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
+    return Prepared(
+        experiment=experiment,
+        store=store,
+        plan=plan,
+        slot=slot,
+        done=counts,
+        attempts=attempts,
+        warmups=warmups,
+        hours=hours,
+        trainings=_trainings(experiment, infos, plan),
+        steps={arm.name: planned_steps(infos[arm.name], arm.config) for arm in experiment.arms},
+        warnings=warnings,
+    )
+
+
+def _trainings(experiment: Experiment, infos: Mapping[str, TrainerInfo], plan: Plan) -> int:
+    """Networks to be trained; fewer than runs where arms differ at evaluation only."""
+    from harness.executors.base import shared_trainings
+
+    blocks = [block for invocation in plan.invocations for block in invocation.blocks]
+    per_block = {arms: len(shared_trainings(arms, experiment, infos)) for arms in {block.arms for block in blocks}}
+    return sum(per_block[block.arms] for block in blocks)
+
+
+def _rows_if_any(store: Store) -> Table | None:
+    """The rows of a store; None where its first row was never finished (a campaign that was killed at once)."""
+    from harness.store.read import holds_lines, read_table
+
+    return read_table(store.runs_path, store.name) if holds_lines(store.runs_path) else None
+
+
+def trainer_infos(experiment: Experiment) -> dict[str, TrainerInfo]:
+    from harness.plugins import trainer_info
+
+    return {arm.name: trainer_info(arm.trainer) for arm in experiment.arms}
+
+
+def _progress(table: Table | None, stage: str) -> tuple[set[tuple[str, int]], dict[tuple[str, int], int], int]:
+    """Completed (arm, replicate) pairs of the stage, failed attempts by pair, and the warm-ups made so far."""
+    done: set[tuple[str, int]] = set()
+    attempts: dict[tuple[str, int], int] = {}
+    if table is None:
+        return done, attempts, 0
+    warm = table.flags("warmup")
+    columns = (table.text("arm"), table.text("stage"), table.integers("replicate"), table.text("status"))
+    for is_warm, arm, at, replicate, status in zip(warm, *columns, strict=True):
+        if is_warm or at != stage or replicate is None:
+            continue
+        if status == "completed":
+            done.add((arm, replicate))
+        else:
+            attempts[arm, replicate] = attempts.get((arm, replicate), 0) + 1
+    return done, attempts, int(warm.sum())
+
+
+def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo], table: Table, store: Store) -> None:
+    """One arm name is one configuration and one version of the code, as long as the store lives."""
+    columns = (table.text(name) for name in ("arm", "config_hash", "code_hash", "status", "warmup"))
+    stored: dict[str, set[tuple[str, str]]] = {}
+    for name, config_hash, code_hash, status, warmup in set(zip(*columns, strict=True)):
+        if status in ("completed", "") and warmup.lower() != "true":  # a failed attempt binds nobody
+            stored.setdefault(name, set()).add((config_hash, code_hash))
+    way_out = f"Give this campaign a store of its own with --as NAME (or another folder with --results DIR), or delete {store.folder}."
+    for arm in experiment.arms:
+        code = infos[arm.name].code_hash(arm.config) or ""
+        for config_hash, code_hash in stored.get(arm.name, ()):
+            if config_hash and config_hash != arm.config_hash:
+                raise UsageError(
+                    f"{store.folder} holds runs of {arm.name!r} with another configuration "
+                    f"({config_hash}; now it is {arm.config_hash}). {way_out}"
+                )
+            if code_hash and code and code_hash != code:
+                raise UsageError(
+                    f"{store.folder} holds runs of {arm.name!r} by another version of its code "
+                    f"({code_hash}; now it is {code}). {way_out} To compare two versions: `harness run old.py new.py`."
+                )
+
+
+def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float | None:
+    """Hours of the missing runs from the stored times of the same configurations; None where there are none.
+
+    A store that cannot be read is passed over: it is no part of this campaign.
+    """
+    import numpy as np
+
+    from harness.store.read import read_table, store_names
+
+    wanted = {arm.config_hash: arm.name for arm in experiment.arms}
+    seen: dict[str, list[float]] = {}
+    for name in store_names(results):
+        try:
+            table = read_table(results / name / "runs.csv", name)
+            pairs = list(zip(table.text("config_hash"), table.numbers("time_s"), strict=True))
+        except StoreError:
+            continue
+        for config_hash, seconds in pairs:
+            if config_hash in wanted and np.isfinite(seconds):
+                seen.setdefault(config_hash, []).append(float(seconds))
+    if not seen:
+        return None
+    means = {h: float(np.mean(v)) for h, v in seen.items()}
+    fallback = float(np.mean(list(means.values())))
+    by_arm = {arm.name: means.get(arm.config_hash, fallback) for arm in experiment.arms}
+    runs = sum(by_arm[arm] for i in plan.invocations for block in i.blocks for arm in block.arms)
+    return (runs + sum(by_arm[arm] for i in plan.invocations for arm in i.arms)) / 3600
+
+
+def executor_named(name: str) -> Any:
+    from importlib import metadata
+
+    points = {point.name: point for point in metadata.entry_points(group="harness.executors")}
+    if name not in points:
+        raise UsageError(f"Unknown executor {name!r}. {nearest(name, points)}")
+    return points[name].load()()

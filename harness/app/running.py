@@ -1,0 +1,201 @@
+"""What `run` does: the campaign that makes what is missing, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.app.judging import judge
+from harness.app.preparing import Prepared, RunOptions, executor_named, prepare_run, trainer_infos
+from harness.comparison.words import shortened
+from harness.errors import IncompleteError
+from harness.model.experiment import PROMISES, Experiment
+from harness.model.hashing import digest
+
+if TYPE_CHECKING:
+    from harness.comparison.compare import Comparison
+    from harness.executors.base import Campaign, Finished, Provenance
+    from harness.plugins import TrainerInfo
+    from harness.store.read import Store
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a campaign ended."""
+
+    prepared: Prepared
+    completed: dict[str, int]
+    given_up: dict[str, str] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> dict[str, int]:
+        wanted = self.prepared.experiment.seeds
+        names = [arm.name for arm in self.prepared.experiment.arms]
+        return {name: wanted - self.completed.get(name, 0) for name in names if self.completed.get(name, 0) < wanted}
+
+
+def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished], None] | None = None) -> RunReport:
+    """Run what is missing and store every attempt. Raises StoreError where the store cannot be written."""
+    from harness.logger import ExperimentLogger
+    from harness.store.append import CampaignLock
+
+    if prepared.complete:
+        return RunReport(prepared, prepared.done)
+    lock = CampaignLock(prepared.store.folder)
+    try:
+        prepared = prepare_run(prepared.experiment, options)  # another campaign may have ended in between
+        if prepared.complete:
+            return RunReport(prepared, prepared.done)
+        completed = dict(prepared.done)
+        with ExperimentLogger(prepared.store.name, results=options.results) as logger:
+            campaign = _campaign(prepared, options, logger)
+
+            def store(finished: Finished) -> None:
+                record = finished.record
+                if finished.environment is not None and record.environment:
+                    logger.keep_environment(record.environment, finished.environment)
+                logger.write(record, metrics=finished.metrics, correct_mask=finished.correct_mask)
+                if record.status == "completed" and not record.warmup:
+                    completed[record.arm] = completed.get(record.arm, 0) + 1
+                if on_finished is not None:
+                    on_finished(finished)
+
+            try:
+                result = executor_named(options.executor).run(campaign, store)
+            except KeyboardInterrupt:
+                logger.note("interrupted", completed=completed)
+                raise
+            logger.note("campaign-end", completed=completed, given_up=result.given_up)
+            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs))
+    finally:
+        lock.release()
+
+
+def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
+    from importlib.metadata import version
+
+    from harness.executors.base import Campaign
+
+    experiment, store = prepared.experiment, prepared.store
+    description = _merged_description(store, experiment) | {"seed_slot": prepared.slot}
+    experiment_hash = digest(experiment.as_dict() | {"seeds": None})
+    infos = trainer_infos(experiment)
+    provenance = _provenance(experiment, infos, options.results, logger)
+    changes = _changed_promises(store.experiment, description)
+    if changes:
+        logger.note("promises-changed", changes=changes)
+    logger.describe(description)
+    logger.note(
+        "campaign",
+        harness=version("speedrun-harness"),
+        stage=experiment.stage,
+        seeds=experiment.seeds,
+        experiment_hash=experiment_hash,
+        runs=prepared.plan.runs,
+        invocations=len(prepared.plan.invocations),
+        workers=options.workers,
+        executor=options.executor,
+    )
+    return Campaign(
+        experiment=_renamed(experiment, store.name),
+        plan=prepared.plan,
+        infos=infos,
+        provenance=provenance,
+        slot=prepared.slot,
+        experiment_hash=experiment_hash,
+        attempts=prepared.attempts,
+        warmups=prepared.warmups,
+        retries=options.retries,
+        workers=options.workers,
+    )
+
+
+def _renamed(experiment: Experiment, name: str) -> Experiment:
+    from dataclasses import replace
+
+    return replace(experiment, name=name)
+
+
+def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
+    """The new description, with the arms that the store has and this campaign did not ask for."""
+    new = _renamed(experiment, store.name).as_dict()
+    names = {arm["name"] for arm in new["arms"]}
+    new["arms"] += [arm for arm in store.arms() if arm.get("name") not in names]
+    return new
+
+
+def _changed_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What was promised before the first run and reads otherwise now."""
+    return {k: [old.get(k), new[k]] for k in PROMISES if old and old.get(k) != new[k]}
+
+
+def _provenance(
+    experiment: Experiment, infos: Mapping[str, TrainerInfo], results: Path, logger: Any
+) -> dict[str, Provenance]:
+    """Code hash and git state of each arm; uncommitted changes are kept as a patch."""
+    from harness.executors.base import Provenance
+    from harness.provenance import git_state
+
+    states: dict[Path, Any] = {}
+    out: dict[str, Provenance] = {}
+    for arm in experiment.arms:
+        info = infos[arm.name]
+        folder = info.sources[0].resolve().parent if info.sources else Path.cwd()
+        if folder not in states:
+            states[folder] = git_state(folder, exclude=(results.resolve(),))
+            if states[folder].patch is not None and states[folder].patch_sha256:
+                logger.keep_patch(states[folder].patch_sha256, states[folder].patch)
+        state = states[folder]
+        out[arm.name] = Provenance(info.code_hash(arm.config), state.commit, state.dirty)
+    return out
+
+
+def require_complete(report: RunReport) -> None:
+    """Raise IncompleteError where runs that were asked for are not there."""
+    if not report.missing:
+        return
+    parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
+    reasons = [
+        f"{arm} was given up: {shortened(' '.join(error.split()), 600)}." for arm, error in report.given_up.items()
+    ]
+    raise IncompleteError(
+        f"Some runs could not be had. {'; '.join(parts)}. {' '.join(reasons)} "
+        f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "
+        "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing."
+    )
+
+
+def run_document(report: RunReport, judged: Comparison | None) -> dict[str, Any]:
+    """The JSON of `run`: what is there now, and the comparison where there is one."""
+    return report.prepared.as_dict() | {
+        "completed": report.completed,
+        "missing": report.missing,
+        "given_up": report.given_up,
+        "comparison": None if judged is None else judged.as_dict(),
+    }
+
+
+def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = False, width: int | None = None) -> str:
+    """What `run` prints at its end."""
+    from harness.report.table import table_text
+
+    prepared = report.prepared
+    counts = ", ".join(f"{name} {report.completed.get(name, 0)}" for name in (a.name for a in prepared.experiment.arms))
+    if prepared.complete:
+        head = f"Nothing to do: {prepared.experiment.seeds} seeds of every arm are in {prepared.store.folder}."
+    else:
+        head = f"Stored in {prepared.store.folder}: {shortened(counts)}."
+    return head if judged is None else f"{head}\n\n{table_text(judged, colour=colour, width=width)}"
+
+
+def judged_run(report: RunReport, results: Path) -> Comparison | None:
+    """The comparison of the store's own arms, or None where it holds a single arm or too few runs to say anything."""
+    experiment = report.prepared.experiment
+    if experiment.control is None or not experiment.candidates:
+        return None
+    if any(not report.completed.get(arm.name) for arm in experiment.arms):
+        return None
+    return judge([report.prepared.store.name], results)

@@ -1,0 +1,168 @@
+"""What `list` and `show` do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.app.preparing import trainer_infos
+from harness.comparison.words import shortened
+from harness.errors import StoreError, UsageError, nearest
+
+if TYPE_CHECKING:
+    pass
+
+
+def listing(results: Path, experiments: Path | None) -> dict[str, Any]:
+    """Experiments, stores, trainers and data sets, as JSON."""
+    from harness import datasets, spec
+    from harness.plugins import entry_points
+
+    known = {}
+    for name, path in spec.available(experiments).items():
+        try:
+            known[name] = {"question": spec.read_toml(path).get("question", ""), "file": str(path)}
+        except UsageError as problem:
+            known[name] = {"question": "", "file": str(path), "error": str(problem)}
+    return {
+        "schema": 1,
+        "experiments": [{"name": name, **facts} for name, facts in known.items()],
+        "stores": [_store_line(results, name) for name in _names_of_stores(results)],
+        "trainers": sorted(entry_points()),
+        "datasets": datasets.names(),
+    }
+
+
+def _names_of_stores(results: Path) -> list[str]:
+    from harness.store.read import store_names
+
+    return store_names(results)
+
+
+def _store_line(results: Path, name: str) -> dict[str, Any]:
+    from harness.store.read import read_table
+
+    try:
+        table = read_table(results / name / "runs.csv", name)
+        warm = table.flags("warmup")
+    except StoreError as problem:
+        return {"name": name, "runs": 0, "arms": {}, "error": str(problem)}
+    counts: dict[str, int] = {}
+    for arm, status, is_warm in zip(table.text("arm"), table.text("status"), warm, strict=True):
+        if status in ("completed", "") and not is_warm:
+            counts[arm] = counts.get(arm, 0) + 1
+    return {"name": name, "runs": sum(counts.values()), "arms": counts}
+
+
+def listing_text(document: Mapping[str, Any]) -> str:
+    """`harness list` as people read it."""
+    experiments, stores = document["experiments"], document["stores"]
+    width = max((len(e["name"]) for e in [*experiments, *stores]), default=0)
+    lines = ["experiments"]
+    lines += [f"  {e['name']:<{width}}  {e.get('error') or e['question']}" for e in experiments] or ["  none"]
+    lines += ["", "stores"]
+    lines += [f"  {s['name']:<{width}}  {s.get('error') or _store_text(s)}" for s in stores] or [
+        "  none yet: `harness run quickstart` makes one"
+    ]
+    lines += ["", "trainers", "  " + ", ".join(document["trainers"])]
+    lines += ["", "data sets (`harness data list` says more)", "  " + (", ".join(document["datasets"]) or "none")]
+    return "\n".join(lines)
+
+
+def _store_text(store: Mapping[str, Any]) -> str:
+    return f"{store['runs']} runs: {shortened(_counts(store['arms']), 90)}"
+
+
+def _counts(arms: Mapping[str, int]) -> str:
+    return ", ".join(f"{arm} {count}" for arm, count in arms.items())
+
+
+def show(name: str, results: Path, experiments: Path | None, preset: str | None) -> dict[str, Any]:
+    """An experiment (by name or TOML path), a trainer (by name or .py path) and a store, as JSON: what there is under this name."""
+    from harness import spec
+    from harness.plugins import entry_points, is_script, split_ref, trainer_info
+    from harness.report.trainer_text import trainer_document
+    from harness.store.read import ledger_of, open_store, store_names
+
+    document: dict[str, Any] = {
+        "schema": 1,
+        "name": name,
+        "experiment": None,
+        "trainer": None,
+        "store": None,
+        "ledger": [],
+    }
+    place = name
+    if name.endswith((".toml", ".yaml", ".yml")) or name in spec.available(experiments):
+        experiment = spec.load_experiment(name, spec.Request(preset=preset, experiments=experiments))
+        clocks = {info.name: info.clock for info in trainer_infos(experiment).values()}
+        document["experiment"] = experiment.as_dict() | {"clocks": clocks, "notes": list(experiment.notes)}
+        place = experiment.name
+    if name in entry_points() or is_script(name):
+        document["trainer"] = trainer_document(trainer_info(name))
+        place = Path(split_ref(name)[0]).stem if is_script(name) else name
+    store = open_store(results, place)
+    if not (document["experiment"] or document["trainer"] or store.exists):
+        known = [*spec.available(experiments), *store_names(results), *entry_points()]
+        raise UsageError(f"{name!r} is neither an experiment nor a store nor a trainer. {nearest(name, known)}")
+    if store.exists:
+        from harness.summary import summarise
+
+        target = store.experiment.get("target")
+        document["store"] = {
+            "folder": str(store.folder),
+            "arms": [s.as_dict() for s in summarise(store.table(), target)],
+        }
+        document["ledger"] = ledger_of(store)
+    return document
+
+
+def show_text(document: Mapping[str, Any]) -> str:
+    """`harness show` as people read it."""
+    from harness.report.trainer_text import trainer_lines
+
+    experiment, trainer, store = document["experiment"], document["trainer"], document["store"]
+    lines = [document["name"]]
+    if experiment:
+        lines += _experiment_lines(experiment)
+    if trainer:
+        lines += ["", *trainer_lines(trainer)]
+    if store:
+        lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
+    if document["ledger"]:
+        lines += ["", "ledger"] + [f"  {_ledger_line(entry)}" for entry in document["ledger"][-12:]]
+    return "\n".join(lines)
+
+
+def _experiment_lines(e: Mapping[str, Any]) -> list[str]:
+    terms = {
+        k: e[k] for k in ("claim", "target", "margin_pp", "max_slowdown", "alpha", "stage", "seeds") if e[k] is not None
+    }
+    base = e["arms"][0]
+    lines = [e["question"], "", "  ".join(f"{k} {v}" for k, v in terms.items())]
+    lines += [f"clock of {name}: {clock}" for name, clock in e["clocks"].items()]
+    lines += ["", f"configuration of {base['name']} ({base['role']})"]
+    lines += [f"  {key} = {value}" for key, value in base["config"].items()]
+    for arm in e["arms"][1:]:
+        differs = ", ".join(f"{k}={v}" for k, v in arm["config"].items() if base["config"].get(k) != v)
+        lines.append(f"{arm['name']} ({arm['role']}): {differs or 'the same configuration'}")
+    return lines + [f"note: {note}" for note in e["notes"]]
+
+
+def _arm_line(arm: Mapping[str, Any]) -> str:
+    accuracy, rate = arm["accuracy"], arm["success"]
+    shown = "" if accuracy["value"] is None else f"  {100 * accuracy['value']:.3f} %"
+    if accuracy["sd"] is not None:
+        shown += f" (sd {100 * accuracy['sd']:.3f} pp)"
+    if rate["value"] is not None:
+        shown += f"  {round(rate['value'] * arm['n'])}/{arm['n']} at the target"
+    failed = f"  {arm['failed']} failed attempts" if arm["failed"] else ""
+    return f"{arm['arm']}: {arm['n']} runs, {arm['warmups']} warm-ups{failed}{shown}"
+
+
+def _ledger_line(entry: Mapping[str, Any]) -> str:
+    rest = {k: v for k, v in entry.items() if k not in ("at", "event")}
+    return f"{entry.get('at', '?')}  {entry.get('event', '?')}  " + shortened(
+        ", ".join(f"{k}={v}" for k, v in rest.items()), 160
+    )
