@@ -189,7 +189,8 @@ def test_equivalence_is_the_interval_inside_the_margins(
 @given(samples, samples, st.floats(0, 3), st.floats(0, 3))
 def test_a_wider_margin_never_takes_a_pass_away(a: list[float], b: list[float], m: float, more: float) -> None:
     c = welch(a, b)
-    assert c.p_greater(-(m + more)) <= c.p_greater(-m)
+    rounding = 1 + 1e-12  # the distribution function of t is monotone to the last bit or two
+    assert c.p_greater(-(m + more)) <= c.p_greater(-m) * rounding
 
 
 @FAST
