@@ -12,12 +12,13 @@ network and optimiser, compilation (which happens in the warm-up that the harnes
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 from harness.trainer import Clock, Outcome, knob
 
@@ -133,8 +134,13 @@ class Airbench94:
     clock = "whitening initialisation, training with augmentation, evaluation"
     sources = (Path(__file__), HERE / "airbench94_recipe.py")
     libraries = ("torch", "numpy")
-    environ: ClassVar[Mapping[str, str]] = {}
     own_process = False
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """A number of threads that was set: on a processor times and the last bits depend on it."""
+        threads = os.environ.get("OMP_NUM_THREADS")
+        return {"OMP_NUM_THREADS": threads} if threads else {}
 
     @cached_property
     def recipe(self) -> ModuleType:
