@@ -181,7 +181,9 @@ def machine(config: FastConfig) -> Machine:
     network = build(config, torch.Generator().manual_seed(0))
     if config.compile == "off":
         return Machine(network, network, newton_schulz)
-    forward, orthogonalise = (torch.compile(f, mode=config.compile) for f in (network, newton_schulz))
+    # One graph a shape, mode and batch size; the default limit of 8 is used up by two arms, and what is above runs uncompiled.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
+    forward, orthogonalise = (torch.compile(f, mode=config.compile, dynamic=False) for f in (network, newton_schulz))
     return Machine(network, forward, orthogonalise)
 
 
@@ -292,7 +294,10 @@ def views(network: Callable[[Tensor], Tensor], images: Tensor, tta: TestTime) ->
 
     def plain(x: Tensor) -> Tensor:
         parts = x.split(tta.batch)
-        return torch.cat([network(p.contiguous(memory_format=torch.channels_last)).float() for p in parts])
+        # Copied, because a CUDA graph writes its next result to the same place.
+        return torch.cat(
+            [network(p.contiguous(memory_format=torch.channels_last)).to(torch.float32, copy=True) for p in parts]
+        )
 
     def mirror(x: Tensor) -> Tensor:
         return 0.5 * plain(x) + 0.5 * plain(x.flip(3))
