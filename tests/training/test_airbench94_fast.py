@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -203,6 +205,9 @@ def test_it_is_read_without_torch_and_has_the_clock_of_the_plain_trainer() -> No
     assert {"epochs", "steps", "batch_size", "label_smoothing", "precision", "compile", "device"} <= keys
     assert {k for k in trainer_info("airbench94").knobs if k.startswith(("data.", "model.", "whiten.", "tta."))} <= keys
     assert total_steps(FastConfig()) == 200
+    code = "import sys; from trainers.airbench94_fast import TRAINER; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.slow
