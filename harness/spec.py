@@ -303,6 +303,7 @@ class Draft:
     where: str
     folder: Path
     git: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def _value_text(value: Any) -> str:
@@ -346,8 +347,20 @@ def _listed_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
                 f"{where}: 'git' arms are not supported by this version; check the revision out and "
                 "run the two files: `harness run old.py new.py`."
             )
-        config = base.config | flatten(table.get("config", {}))
-        yield replace(base, name=name, config=config, where=where, trainer=str(table.get("trainer", base.trainer)))
+        trainer = str(table.get("trainer", base.trainer))
+        left_out = _foreign_keys(base, trainer)
+        config = {k: v for k, v in base.config.items() if k not in left_out} | flatten(table.get("config", {}))
+        yield replace(base, name=name, config=config, where=where, trainer=trainer, left_out=left_out)
+
+
+def _foreign_keys(base: Draft, trainer: str) -> tuple[str, ...]:
+    """Keys of the experiment's configuration that its own trainer has and the arm's other trainer has not."""
+    if trainer == base.trainer:
+        return ()
+    other, own = trainer_info(trainer, base.folder), trainer_info(base.trainer, base.folder)
+    return tuple(
+        k for k in base.config if not other.open_ended and k not in other.knobs and (own.open_ended or k in own.knobs)
+    )
 
 
 def _drafts(layer: Layer, given: Path | None, preset: str | None) -> tuple[list[Draft], str | None]:
@@ -508,7 +521,7 @@ def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: R
     scalars = layer.scalars | scalar_sets
     scalars |= {k: v for k, v in (("seeds", request.seeds), ("stage", request.stage)) if v is not None}
     own_notes = (trainer_info(d.trainer, d.folder).note for d in drafts)
-    notes = (*_notes(arms), *dict.fromkeys(note for note in own_notes if note))
+    notes = (*_notes(arms), *_left_out(drafts), *dict.fromkeys(note for note in own_notes if note))
     return Experiment(
         name=layer.name,
         arms=tuple(_chosen(arms, request.arms, layer.where)),
@@ -542,6 +555,13 @@ def _notes(arms: Sequence[Arm]) -> Iterator[str]:
         if control is not None and arm is not control and arm.config_hash == control.config_hash:
             yield f"{arm.name} has the control's configuration: a built-in A/A, any difference is noise"
     yield from _same_length(arms)
+
+
+def _left_out(drafts: Sequence[Draft]) -> Iterator[str]:
+    for draft in drafts:
+        if draft.left_out:
+            keys = ", ".join(sorted(draft.left_out))
+            yield f"{draft.name}: its trainer {draft.trainer} has no {keys}: left out, the other keys of [config] hold"
 
 
 def _same_length(arms: Sequence[Arm]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from trainers.datasets.sets import CIFAR10
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # as the recipe rounds them
 CLASSES, SIDE, PATCH = 10, 32, 2
-EVALUATION_BATCH = 2000
+EVALUATION_BATCH = {"cuda": 2000, "cpu": 250}  # on a processor what fits its cache takes half the time
 
 
 # --- device, precision, data --------------------------------------------------------------------------------
@@ -428,4 +428,4 @@ def views(network: nn.Module, images: Tensor, level: int, weight: float) -> Tens
         moved = (mirror(wide[:, :, 0:side, 0:side]) + mirror(wide[:, :, 2 : side + 2, 2 : side + 2])) / 2
         return weight * mirror(x) + (1 - weight) * moved
 
-    return torch.cat([translated(batch) for batch in images.split(EVALUATION_BATCH)])
+    return torch.cat([translated(batch) for batch in images.split(EVALUATION_BATCH[images.device.type])])

@@ -228,3 +228,53 @@ def test_set_reads_toml(value):
 @pytest.mark.parametrize("text", ["", "warm up", "a=b", "0.1.2", "'open"])
 def test_set_reads_the_rest_as_text(text):
     assert parse_sets([f"key={text}"]) == {"key": text}
+
+
+OTHER = """
+[[arms]]
+name = "plain"
+[[arms]]
+name = "other"
+trainer = "other.py"
+config = { width = 3 }
+"""
+
+
+def other_trainer(here):
+    """A trainer with `epochs`, as the experiment's own has, and `width` in place of `kind` and `lr`."""
+    text = RANGED.replace('"ranged"', '"other"').replace("    lr: Rate = knob(Rate())\n", "")
+    write(
+        here,
+        "other.py",
+        text.replace('kind: str = knob("plain", choices=("plain", "nesterov"))', "width: int = knob(1)"),
+    )
+
+
+def test_an_arm_of_another_trainer_inherits_the_keys_that_both_have_and_names_the_others(here):
+    other_trainer(here)
+    found = experiment(here, f'extends = "base"\n{OTHER}')
+    plain, other = found.arms
+    assert plain.config == {"epochs": 10, "kind": "plain", "lr.end": 0.5, "lr.start": 0.2}
+    assert other.config == {"epochs": 10, "width": 3}
+    assert [note for note in found.notes if note.startswith("other:")] == [
+        "other: its trainer other.py has no lr.end: left out, the other keys of [config] hold"
+    ]
+    assert dict(experiment(here, f'extends = "base"\n{OTHER}', preset="cpu").arms[1].config)["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [("[config]\nlr.ent = 0.3\n", "has no key 'lr.ent'"), ('[config]\nepochs = "ten"\n', "epochs")],
+)
+def test_a_key_that_no_trainer_has_is_an_error_beside_an_arm_of_another_trainer_too(here, config, message):
+    other_trainer(here)
+    alone = OTHER.replace('[[arms]]\nname = "plain"\n', "")
+    for arms in (OTHER, alone):
+        with pytest.raises(SpecError, match=message):
+            experiment(here, f'extends = "base"\n{config}{arms}')
+
+
+def test_an_arm_of_another_trainer_has_its_own_keys_checked(here):
+    other_trainer(here)
+    with pytest.raises(SpecError, match=r"\[\[arms\]\] number 2.*trainer other has no key 'widht'"):
+        experiment(here, f'extends = "base"\n{OTHER.replace("width", "widht")}')
