@@ -12,6 +12,7 @@ import click
 COMMANDS = {
     "run": "Run an experiment: what is missing up to N seeds per arm.",
     "compare": "Compare candidates with a control: intervals, tests and one verdict.",
+    "gate": "The judgement of compare as an exit code, for a CI pipeline.",
     "summary": "Several experiments in one table: what each ends with, and the verdict on it.",
     "plan": "Seeds needed, detectable differences, hours and price, before a run is spent.",
     "aa": "A/A: how often this judgement raises a false alarm on these stored runs.",

@@ -1,0 +1,96 @@
+"""What `gate` does: the judgement of `compare` as one verdict and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.app.judging import Asked, judge
+from harness.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.comparison.compare import CandidateResult, Comparison
+
+OnInconclusive = Literal["fail", "pass"]
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3, "refused": 4}
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """One verdict over all candidates: a failure outweighs a refusal, that an open question, and all must pass."""
+
+    comparison: Comparison
+    on_inconclusive: OnInconclusive = "fail"
+
+    @property
+    def verdict(self) -> str:
+        found = {one.verdict for one in self.comparison.comparisons}
+        return next((v for v in ("fail", "refused", "inconclusive") if v in found), "pass")
+
+    @property
+    def waved_through(self) -> bool:
+        """Whether nothing was decided, and the caller said to let that pass."""
+        return self.verdict == "inconclusive" and self.on_inconclusive == "pass"
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.waved_through else EXIT_CODES[self.verdict]
+
+    @property
+    def sentence(self) -> str:
+        """What the gate did, in one line."""
+        if self.waved_through:
+            return "GATE: INCONCLUSIVE, let through by --on-inconclusive pass: nothing was proven"
+        ends = {
+            "pass": "PASS",
+            "fail": "FAIL",
+            "inconclusive": "INCONCLUSIVE: more runs are needed (--on-inconclusive pass lets this through)",
+            "refused": "REFUSED: these runs cannot bear the question",
+        }
+        return f"GATE: {ends[self.verdict]}"
+
+    def as_dict(self) -> dict[str, Any]:
+        gate = {
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "on_inconclusive": self.on_inconclusive,
+            "message": self.sentence,
+        }
+        return self.comparison.as_dict() | {"gate": gate}
+
+
+def gate(names: Sequence[str], results: Path, asked: Asked, on_inconclusive: OnInconclusive) -> GateReport:
+    """Raises StoreError where a store is missing, empty or damaged; UsageError where a margin that is needed is missing."""
+    if any(name.endswith(".toml") for name in names):
+        raise UsageError(
+            f"{' '.join(names)}: a gate file is not read by this version. Name stores: harness gate CONTROL CANDIDATE."
+        )
+    report = GateReport(judge(names, results, asked, default_claim="no-regression"), on_inconclusive)
+    for one in report.comparison.comparisons:
+        missing = _missing_margin(one)
+        if missing:
+            raise UsageError(
+                f"{one.candidate.name}: {missing}. A gate needs it: --margin-pp M on the command line, or margin_pp in the "
+                "experiment."
+            )
+    return report
+
+
+def _missing_margin(one: CandidateResult) -> str | None:
+    reasons = [d.reason for d in one.needed.values() if d.decision == "refused" and d.reason]
+    return next((reason for reason in reasons if reason == "no margin was stated"), None)
+
+
+def broken(problem: HarnessError, on_inconclusive: OnInconclusive) -> dict[str, Any]:
+    """The JSON of a gate that came to no judgement, so that no older file can be taken for an answer."""
+    return {
+        "schema": 1,
+        "gate": {
+            "verdict": "error",
+            "exit_code": problem.exit_code,
+            "on_inconclusive": on_inconclusive,
+            "message": str(problem),
+        },
+    }
