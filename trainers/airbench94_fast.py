@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 from harness.trainer import Clock, Outcome, knob
 from trainers.airbench94 import HERE, TRAIN_IMAGES, Data, Model, Whitening, total_steps
@@ -102,8 +102,11 @@ class Airbench94Fast:
     clock = PLAIN.clock
     sources = (Path(__file__), HERE / "airbench94_fast_recipe.py", *PLAIN.sources)
     libraries = PLAIN.libraries
-    environ: ClassVar[Mapping[str, str]] = {}
     own_process = False
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return PLAIN.environ
 
     @cached_property
     def recipe(self) -> ModuleType:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from unittest import mock
 
 from harness.trainer import Clock, Outcome, knob
@@ -40,8 +40,11 @@ class Upstream:
     clock = OURS.clock
     sources = (Path(__file__), Path(__file__).with_name("shim.py"))
     libraries = OURS.libraries
-    environ: ClassVar[Mapping[str, str]] = {}
     own_process = True  # the shim changes torch for the whole process
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return OURS.environ
 
     def __init__(self) -> None:
         self._open = contextlib.ExitStack()
