@@ -159,9 +159,30 @@ MUTATIONS = (
     Mutation(
         "forgotten S / (S - 1) in the clustered error",
         "stats/clustered.py",
-        "math.sqrt(count / (count - 1) * math.fsum(totals * totals))",
-        "math.sqrt(math.fsum(totals * totals))",
+        "math.sqrt(math.fsum(apart * apart) / (count - 1) / count)",
+        "math.sqrt(math.fsum(apart * apart) / count / count)",
         (NIST, RATIOS),
+    ),
+    Mutation(
+        "process starts weighed by their blocks",
+        "stats/clustered.py",
+        "shift, apart = centred(np.bincount(codes, rest) / sizes)",
+        "shift, apart = 0.0, np.bincount(codes, rest) * count / v.size",
+        (EDGES,),
+    ),
+    Mutation(
+        "hosts taken for one where one is unknown",
+        "comparison/samples.py",
+        "    if len(set(hosts)) > 1:",
+        "    if len(set(hosts)) > 1 and all(hosts):",
+        ("tests/unit/comparison/test_dependence.py",),
+    ),
+    Mutation(
+        "one arm of a sweep judged as if it were alone",
+        "comparison/compare.py",
+        "max(len(rivals[c.screening]), 1 + c.siblings)",
+        "len(rivals[c.screening])",
+        ("tests/functional/test_siblings.py",),
     ),
     Mutation(
         "degrees of freedom from runs, not from process starts",

@@ -131,6 +131,8 @@ def frame_of_dataframe(data: Any) -> Frame:
             f"The DataFrame needs the columns 'seed' and 'accuracy', or 'seed', 'correct' and 'total'; "
             f"it has {', '.join(map(str, data.columns))}."
         )
+    from harness.store.schema import WORDS
+
     columns: dict[str, Any] = {}
     for name in set(NUMBERS) & set(data.columns):
         try:
@@ -143,12 +145,23 @@ def frame_of_dataframe(data: Any) -> Frame:
         )
     for name in set(TEXTS) & set(data.columns):
         columns[name] = text_column([_text(v) for v in data[name].astype(object).where(data[name].notna(), None)])
+    for name in set(WORDS) & set(columns):
+        columns[name] = text_column([_word(name, text) for text in columns[name].tolist()])
     frame = make_frame(columns, len(data), "DataFrame")
     wrong = frame["accuracy"][(frame["accuracy"] < 0) | (frame["accuracy"] > 1)]
     if wrong.size:
         hint = " (a fraction, not a percentage)" if 1 < wrong[0] <= 100 else ""
         raise UsageError(f"The DataFrame holds an accuracy of {wrong[0]:g}; it must lie between 0 and 1{hint}.")
     return frame
+
+
+def _word(name: str, text: str) -> str:
+    from harness.store.schema import allowed_text, word
+
+    try:
+        return word(name, text)
+    except ValueError:
+        raise UsageError(f"The column {name!r} holds {text!r}; allowed is {allowed_text(name)}.") from None
 
 
 def _text(value: Any) -> str:

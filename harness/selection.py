@@ -122,7 +122,7 @@ def resolve(
     return Question(
         control=make_sample(control_name, frames, stage=None),
         candidates=tuple(
-            _looked_at(c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
+            _looked_at(shelf, control, c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
             for c, name in zip(candidates, names_of_candidates, strict=True)
         ),
         promises=_promises(control, candidates, asked),
@@ -152,14 +152,28 @@ def _instead(sample: Sample) -> str:
     return ", ".join([*parts, *(f"{n} {reason}" for reason, n in others.items())]) or "no attempts"
 
 
-def _looked_at(chosen: Chosen, sample: Sample) -> Sample:
-    """The sample with the numbers of runs at which this arm, in this stage, was judged before."""
+def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) -> Sample:
+    """The sample with the numbers of runs at which this arm, in this stage, was judged before, and its rivals' number."""
     looks = [
         entry.get("n")
         for entry in ledger_of(chosen.store)
         if entry.get("event") == "look" and entry.get("arm") == chosen.arm and entry.get("stage") == sample.stage
     ]
-    return replace(sample, looks=tuple(n for n in looks if isinstance(n, int)), store=chosen.store.name, arm=chosen.arm)
+    rivals = [
+        arm
+        for arm in shelf.arms(chosen.store)
+        if arm.role != "control"
+        and arm.arm != chosen.arm
+        and not _same(arm, control)
+        and (sample.stage is None or sample.stage in arm.rows.known("stage"))
+    ]
+    return replace(
+        sample,
+        looks=tuple(n for n in looks if isinstance(n, int)),
+        store=chosen.store.name,
+        arm=chosen.arm,
+        siblings=len(rivals),
+    )
 
 
 def _split(shelf: Shelf, names: Sequence[str], *, alone: bool = False) -> tuple[Chosen, list[Chosen]]:

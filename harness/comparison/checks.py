@@ -13,7 +13,18 @@ from scipy import special
 from harness.comparison import findings as f
 from harness.comparison.frame import Frame, rows_by_code
 from harness.comparison.pair import Pair, succeeded
-from harness.comparison.samples import SHARED, FloatArray, Sample, completed, may_agree, needed_count, stacks, timed
+from harness.comparison.samples import (
+    SHARED,
+    TIMELESS,
+    UNTOLD,
+    FloatArray,
+    Sample,
+    completed,
+    may_agree,
+    needed_count,
+    stacks,
+    timed,
+)
 from harness.model.estimate import Finding
 from harness.stats.contrast import Contrast
 from harness.stats.level import lasting_step
@@ -67,7 +78,7 @@ def check_environment(pair: Pair) -> Iterator[Finding]:
     refuses = set[str]()
     if blocks or pair.design != "interleaved":
         refuses.add("time")
-    margin = pair.promise.margin_pp
+    margin = 0.0 if pair.promise.claim == "accurate" else pair.promise.margin_pp  # "higher" allows no margin at all
     if other_stack and margin is not None and margin < FINE_MARGIN_PP:
         refuses.add("accuracy")
     where = f"within {blocks} of {pair.blocks.n} blocks" if blocks else "altogether"
@@ -153,14 +164,21 @@ def _same_work(pair: Pair) -> bool:
 
 def check_data(pair: Pair) -> Iterator[Finding]:
     a, b = pair.control.runs.known("data_hash"), pair.candidate.runs.known("data_hash")
-    if a and b and a != b:
+    if a and b and (a != b or _blocks_apart(pair, "data_hash")):
         yield f.data_mismatch(f"hash {_listed(a)}", _listed(b))
         return
     totals = [
         set(side.runs["total"][~np.isnan(side.runs["total"])].tolist()) for side in (pair.control, pair.candidate)
     ]
-    if all(totals) and not totals[0] & totals[1]:
-        yield f.data_mismatch(f"{int(min(totals[0]))} test examples", f"{int(min(totals[1]))}")
+    if all(totals) and totals[0] != totals[1]:
+        shown = [" and ".join(f"{int(n)}" for n in sorted(side)[:3]) for side in totals]
+        yield f.data_mismatch(f"{shown[0]} test examples", shown[1])
+
+
+def _blocks_apart(pair: Pair, name: str) -> bool:
+    """Whether any block's two runs differ in a column that is known of both."""
+    both = zip(pair.blocks.control[name].tolist(), pair.blocks.candidate[name].tolist(), strict=True)
+    return any(a and b and a != b for a, b in both)
 
 
 def check_seeds_used(pair: Pair) -> Iterator[Finding]:
@@ -183,7 +201,7 @@ def check_duplicates(pair: Pair) -> Iterator[Finding]:
 
 def check_clock(pair: Pair) -> Iterator[Finding]:
     a, b = pair.control_timed.known("clock"), pair.candidate_timed.known("clock")
-    if a and b and a != b:
+    if a and b and (a != b or _blocks_apart(pair, "clock")):
         yield f.clock_mismatch(_listed(a), _listed(b))
 
 
@@ -193,6 +211,9 @@ def check_code(pair: Pair) -> Iterator[Finding]:
     for side, versions in zip(sides, codes, strict=True):
         if len(versions) > 1:
             yield f.mixed_code(side.name, len(versions))
+        settings = len(side.runs.known("config_hash"))
+        if settings > 1:
+            yield f.mixed_settings(side.name, settings)
     if all(len(versions) == 1 for versions in codes) and codes[0] != codes[1]:
         configs = [side.runs.known("config_hash") for side in sides]
         yield f.code_mismatch(config_too=configs[0] != configs[1])
@@ -340,11 +361,13 @@ def check_dead_knob(pair: Pair) -> Iterator[Finding]:
 
 
 def check_missing(pair: Pair) -> Iterator[Finding]:
-    """Gaps in the numbering of replicates, which every store of the harness has; else blocks without one of the arms."""
+    """Gaps in the numbering of replicates, or else blocks without one of the arms; and times that some runs lack."""
     sides = (pair.control, pair.candidate)
-    gaps = [gap for side in sides for gap in _replicate_gaps(side)]
-    if all(np.isnan(side.rows["replicate"]).all() for side in sides):
-        gaps = _half_blocks(pair)
+    gaps = [gap for side in sides for gap in _replicate_gaps(side)] or _half_blocks(pair)
+    for side in sides:
+        timeless = timed(side)[1].get(TIMELESS, 0)
+        if timeless and timeless < side.n:
+            gaps.append(f"the times of {timeless} of {side.n} runs of {side.name}")
     if gaps:
         yield f.missing_runs(", ".join(dict.fromkeys(gaps)))
 
@@ -371,6 +394,14 @@ def _half_blocks(pair: Pair) -> list[str]:
     return [
         f"{len(both - own)} of {len(both)} blocks of {s.name}" for s, own in zip(sides, here, strict=True) if both - own
     ]
+
+
+def check_results(pair: Pair) -> Iterator[Finding]:
+    """Runs that completed without telling their accuracy: the diverged ones, maybe, and the mean of the others flatters."""
+    for side in (pair.control, pair.candidate):
+        lost = side.excluded.get(UNTOLD, 0)
+        if lost:
+            yield f.no_accuracies(side.name, lost, side.n + lost)
 
 
 def check_crashes(pair: Pair) -> Iterator[Finding]:
@@ -446,6 +477,7 @@ CHECKS: tuple[Check, ...] = (
     check_code,
     check_dead_knob,
     check_missing,
+    check_results,
     check_crashes,
     check_time_series,
     check_first_runs,

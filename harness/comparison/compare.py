@@ -176,7 +176,9 @@ def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Prom
     of those that were confirmed with them, not of the sweep that they came from.
     """
     rivals = {s: [c for c in candidates if c.screening is s] for s in (True, False)}
-    pairs = [Pair(_comparable(control, c), c, promise, len(rivals[c.screening])) for c in candidates]
+    pairs = [
+        Pair(_comparable(control, c), c, promise, max(len(rivals[c.screening]), 1 + c.siblings)) for c in candidates
+    ]
     selections = _selections(pairs) if len(pairs) > 1 else [None] * len(pairs)
     levels = _simultaneous(pairs, promise.alpha)
     results = tuple(_result(p, s, lv) for p, s, lv in zip(pairs, selections, levels, strict=True))
@@ -253,7 +255,8 @@ def _success(sample: Sample, time: Contrast, target: float | None) -> tuple[dict
 
 def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> CandidateResult:
     found = findings_of(pair)
-    judged = judge(pair, found, levels, selection.luck_pp if selection else None)
+    luck = expected_luck(pair.candidates, _own_errors([pair])[0]) if pair.candidates > 1 else None
+    judged = judge(pair, found, levels, selection.luck_pp if selection else luck)
     interleaved = pair.design == "interleaved"
     times = (pair.blocks.control, pair.blocks.candidate) if interleaved else (pair.control_timed, pair.candidate_timed)
     left_out = {"outside complete blocks": pair.candidate_timed.rows - pair.blocks.n} if interleaved else {}
@@ -392,13 +395,13 @@ def _simultaneous(pairs: Sequence[Pair], alpha: float) -> list[Levels | None]:
     tails = {}
     for screening in (True, False):
         rivals = [p for p in pairs if p.candidate.screening is screening]
-        if len(rivals) > 1:
+        if len(rivals) > 1 and all(p.candidates == len(rivals) for p in rivals):
             tails[screening] = dunnett_tail(*_dunnett(rivals, alpha=alpha, two_sided=False))
     return [_levels(p, alpha, tails.get(p.candidate.screening)) for p in pairs]
 
 
 def _levels(pair: Pair, alpha: float, tail: float | None) -> Levels | None:
-    if tail is None:
+    if pair.candidates == 1:
         return None
     return simultaneous_levels(alpha, pair.candidates, None if pair.paired_accuracies is not None else tail)
 

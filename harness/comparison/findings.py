@@ -63,6 +63,13 @@ def environment_mismatch(what: str, *, refuses: frozenset[str], across: str) -> 
 
 def few_invocations(count: int, unit: str) -> Finding:
     refused = count < 3
+    if unit == "host":
+        return Finding(
+            "few-invocations", "refuse" if refused else "warn",
+            f"The arms share {count} hosts. A change can be worth more on one machine than on another, and {count} machines "
+            f"{'say too little about that to claim anything' if refused else 'make wide intervals'}.",
+            "Compare the runs of one host, or add hosts: five or more are a good number.", TIME if refused else NOTHING,
+        )  # fmt: skip
     return Finding(
         "few-invocations", "refuse" if refused else "warn",
         f"The arms share {count} {unit}{'s' if count != 1 else ''}. Time differs from process start to process start, and "
@@ -204,6 +211,15 @@ def missing_runs(what: str) -> Finding:
     )  # fmt: skip
 
 
+def no_accuracies(arm: str, count: int, n: int) -> Finding:
+    return Finding(
+        "no-accuracies", "refuse",
+        f"{count} of {n} runs of {arm} completed and tell no accuracy: if these are the ones that diverged, the mean of the others "
+        "flatters it.",
+        "Give every completed run the accuracy that it has, however low; a run that gave none has status `crashed`.", ACCURACY,
+    )  # fmt: skip
+
+
 def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
     return Finding(
         "crashed-runs", "warn", f"{count} attempts of {arm} crashed or timed out beside {n} that completed{example}.",
@@ -250,6 +266,13 @@ def mixed_code(arm: str, count: int) -> Finding:
     return Finding(
         "code-mismatch", "warn", f"The runs of {arm} come from {count} versions of its code.",
         "Compare one version at a time: keep each in a store of its own.", NOTHING,
+    )  # fmt: skip
+
+
+def mixed_settings(arm: str, count: int) -> Finding:
+    return Finding(
+        "code-mismatch", "warn", f"The runs of {arm} come from {count} configurations: their mean is that of none of them.",
+        "Compare one configuration at a time: give each an arm of its own.", NOTHING,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scipy import special
@@ -202,15 +202,22 @@ def judge(pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp
     verdict = joined(needed)
     more = more_runs(pair, needed)
     if verdict == "pass":
-        caps, wanted = _caps(pair, found, simultaneous, luck_pp)
+        caps, wanted = _caps(pair, found, needed, simultaneous, luck_pp)
         found = [*found, *caps]
         if wanted is not None:
             verdict, more = "inconclusive", wanted
+        elif simultaneous is not None:  # the bounds that are told are those that the pass rests on
+            ends = _at(pair, found, simultaneous)
+            needed = required(pair, ends)
     return Judged(verdict, ends, needed, tuple(found), more)
 
 
 def _caps(
-    pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp: float | None
+    pair: Pair,
+    found: list[Finding],
+    needed: Mapping[str, Decision],
+    simultaneous: Levels | None,
+    luck_pp: float | None,
 ) -> tuple[list[Finding], int | None]:
     """What keeps a pass from being one, and the runs that it takes; None where nothing does."""
     caps, wanted = [], []
@@ -219,9 +226,9 @@ def _caps(
         wanted.append(ENOUGH_RUNS - least)
     if simultaneous is not None and joined(required(pair, _at(pair, found, simultaneous))) != "pass":
         caps.append(f.best_of_k(pair.candidates, luck_pp or 0.0))
-        wanted.append(_confirming(pair))
+        wanted.append(_confirming(pair, needed))
     if pair.candidate.screening:
-        wanted.append(_confirming(pair))
+        wanted.append(_confirming(pair, needed))
         caps.append(f.screening_sample(wanted[-1]))
     return caps, max(wanted, default=None)
 
@@ -247,14 +254,17 @@ def more_runs(pair: Pair, needed: dict[str, Decision]) -> int | None:
     return max((count for count in counts if count is not None), default=0)
 
 
-def _more(pair: Pair, endpoint: str) -> int | None:
+def _more(pair: Pair, endpoint: str, *, fresh: bool = False) -> int | None:
+    """Runs beyond those that are there, or with `fresh` as if none were."""
     if endpoint.startswith("time"):
-        return _more_for_time(pair, endpoint)
+        return _more_for_time(pair, endpoint, fresh=fresh)
     contrast = pair.candidate_mean if endpoint == "bar" else pair.difference_pp
     if not contrast.usable or contrast.se is None or contrast.sd is None:
         least = pair.candidate.n if endpoint == "bar" else min(pair.candidate.n, pair.control.n)
         return ENOUGH_RUNS - least if least < ENOUGH_RUNS else None
-    promise, alpha, n = pair.promise, pair.promise.alpha, pair.candidate.n
+    promise, alpha, n = pair.promise, pair.promise.alpha, 0 if fresh else pair.candidate.n
+    # Two one-sided tests must both pass: with no difference each of them has to with half of the missing power.
+    power = 0.95 if endpoint == "equivalence" else 0.9
     if endpoint == "bar":
         assert promise.target is not None
         estimate = shrink_one(contrast.value - promise.target, contrast.se)
@@ -265,12 +275,12 @@ def _more(pair: Pair, endpoint: str) -> int | None:
     if endpoint == "equivalence":
         estimate = -abs(estimate)
     if pair.paired_accuracies is not None:
-        return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
-    balanced = runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha)
-    if _grows_together(pair):
+        return runs_to_prove(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, power=power)
+    balanced = runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, power=power)
+    if fresh or _grows_together(pair):
         return balanced
     alone = runs_to_prove(
-        estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, control_runs=pair.control.n
+        estimate=estimate, margin=margin, sd=contrast.sd, n=n, alpha=alpha, power=power, control_runs=pair.control.n
     )
     return balanced if alone is None else alone
 
@@ -280,7 +290,7 @@ def _grows_together(pair: Pair) -> bool:
     return pair.design == "interleaved" and pair.control.n <= 1.5 * pair.candidate.n
 
 
-def _more_for_time(pair: Pair, endpoint: str) -> int | None:
+def _more_for_time(pair: Pair, endpoint: str, *, fresh: bool) -> int | None:
     result = pair.log_speedup
     contrast = result.contrast
     if not contrast.usable or contrast.se is None:
@@ -293,18 +303,13 @@ def _more_for_time(pair: Pair, endpoint: str) -> int | None:
     if wanted is None:
         return None
     per_invocation = math.ceil(pair.blocks.n / result.clusters)
-    return max(1, wanted - result.clusters) * per_invocation
+    return max(1, wanted - (0 if fresh else result.clusters)) * per_invocation
 
 
-def _confirming(pair: Pair) -> int:
-    """Fresh seeds that confirm a screening pass: what the accuracy endpoint needs if the shrunken estimate is true."""
-    contrast, alpha = pair.difference_pp, pair.promise.alpha
-    if not contrast.usable or contrast.se is None or contrast.sd is None:
-        return pair.candidate.n
-    estimate = shrink_one(contrast.value, contrast.se)
-    margin = (pair.promise.margin_pp or 0.0) if pair.promise.claim != "accurate" else 0.0
-    wanted = runs_to_prove_balanced(estimate=estimate, margin=margin, sd=contrast.sd, n=0, alpha=alpha)
-    return max(pair.candidate.n, wanted or 0)
+def _confirming(pair: Pair, needed: Mapping[str, Decision]) -> int:
+    """Fresh seeds that confirm a pass: what the hardest of its endpoints needs if the shrunken estimates are true."""
+    wanted = [_more(pair, name, fresh=True) or 0 for name in needed]
+    return max(pair.candidate.n, *wanted)
 
 
 def dunnett_tail(critical: float, df: float) -> float:

@@ -37,6 +37,8 @@ class Sample:
     looks: tuple[int, ...] = ()
     store: str = ""
     arm: str = ""
+    siblings: int = 0
+    """Other candidates of its store and stage: choosing one of them to be judged alone is a choice, too."""
 
     @property
     def accuracy(self) -> FloatArray:
@@ -89,6 +91,9 @@ def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, lat
     return Sample(name, rows, concatenate(kept), {k: v for k, v in excluded.items() if v}, duplicates, chosen)
 
 
+UNTOLD = "without an accuracy"
+
+
 def completed(frame: Frame) -> NDArray[np.bool_]:
     """Which attempts ended well; an unknown status is a run like any other."""
     done: NDArray[np.bool_] = (frame["status"] == "completed") | (frame["status"] == "")
@@ -101,7 +106,7 @@ def _completed(frame: Frame, excluded: Counter[str]) -> Frame:
     known = ~np.isnan(frame["accuracy"])
     excluded["warm-ups"] += int(warm.sum())
     excluded["crashed or timed out"] += int((~warm & ~done).sum())
-    excluded["without an accuracy"] += int((~warm & done & ~known).sum())
+    excluded[UNTOLD] += int((~warm & done & ~known).sum())
     return frame.where(~warm & done & known)
 
 
@@ -112,8 +117,14 @@ def _fresh(frame: Frame, seen: Sequence[Frame]) -> tuple[NDArray[np.bool_], int]
     there = known & (config != "")
     earlier = len(keys) - frame.rows
     recurs = there[earlier:] & np.isin(keys[earlier:], keys[:earlier][there[:earlier]])
-    own = keys[earlier:][known[earlier:]]
-    return ~recurs, own.size - np.unique(own).size
+    own = seed[earlier:][known[earlier:]]
+    return ~recurs, own.size - np.unique(own).size + _repeated(frame["trained_run"])
+
+
+def _repeated(names: NDArray[Any]) -> int:
+    """How many of the known names stand there again: one trained network scored twice is one run."""
+    known = [name for name in names.tolist() if name]
+    return len(known) - len(set(known))
 
 
 def _latest_stage(frames: list[Frame]) -> str | None:
@@ -166,6 +177,7 @@ def may_agree(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
 
 
 SHARED = "times of the shared lane"
+TIMELESS = "without a time"
 
 
 def timed(sample: Sample) -> tuple[Frame, dict[str, int]]:
@@ -174,7 +186,7 @@ def timed(sample: Sample) -> tuple[Frame, dict[str, int]]:
     shared = runs["lane"] == "shared"
     unknown = ~(runs["time_s"] > 0)
     excluded[SHARED] += int(shared.sum())
-    excluded["without a time"] += int((~shared & unknown).sum())
+    excluded[TIMELESS] += int((~shared & unknown).sum())
     return runs.where(~shared & ~unknown), {k: v for k, v in excluded.items() if v}
 
 
@@ -182,7 +194,8 @@ def timed(sample: Sample) -> tuple[Frame, dict[str, int]]:
 class Blocks:
     """Blocks that hold both arms: times (b,), their clusters, and the rows behind them.
 
-    `clusters` are invocations, or hosts where at least three hosts ran both arms.
+    `clusters` are invocations, or hosts where the blocks come from several. `split` blocks whose two runs stand on
+    different hosts are none.
     """
 
     control: Frame
@@ -190,7 +203,7 @@ class Blocks:
     clusters: NDArray[Any]
     unit: str
     incomplete: int
-    first_runs: int = 0
+    split: int = 0
 
     @property
     def n(self) -> int:
@@ -216,8 +229,11 @@ def match_blocks(control: Frame, candidate: Frame) -> Blocks:
     _, here, there = np.intersect1d(left, right, assume_unique=True, return_indices=True)
     order = np.argsort(left_rows[here], kind="stable")
     a, b = control.take(left_rows[here[order]]), candidate.take(right_rows[there[order]])
-    clusters, unit = _clusters(a)
-    return Blocks(a, b, clusters, unit, right.size - here.size)
+    hosts = _hosts(a, b)
+    together = np.array([mine == theirs for mine, theirs in hosts], dtype=bool)
+    a, b = a.where(together), b.where(together)
+    clusters, unit = _clusters(a, [mine for mine, theirs in hosts if mine == theirs])
+    return Blocks(a, b, clusters, unit, right.size - here.size, int((~together).sum()))
 
 
 def _by_block(frame: Frame, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
@@ -227,8 +243,17 @@ def _by_block(frame: Frame, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64],
     return found[count == 1], known[first[count == 1]]
 
 
-def _clusters(frame: Frame) -> tuple[NDArray[Any], str]:
-    hosts = frame.known("host")
-    if len(hosts) >= 3 and not frame.has_unknown("host"):
-        return frame["host"], "host"
+def _hosts(control: Frame, candidate: Frame) -> list[tuple[str, str]]:
+    """The hosts of each block's two runs; one that is unknown is that of its invocation, or of the other run."""
+    of: dict[str, str] = {}
+    for frame in (control, candidate):
+        of |= {i: h for i, h in zip(frame["invocation"].tolist(), frame["host"].tolist(), strict=True) if h}
+    rows = zip(control["invocation"].tolist(), control["host"].tolist(), candidate["host"].tolist(), strict=True)
+    return [(a or b or of.get(i, ""), b or a or of.get(i, "")) for i, a, b in rows]
+
+
+def _clusters(frame: Frame, hosts: Sequence[str]) -> tuple[NDArray[Any], str]:
+    """Hosts where there are several: each has its own luck. Blocks of an unknown one are one more; less must not show more."""
+    if len(set(hosts)) > 1:
+        return np.array([host or "unknown" for host in hosts], dtype=object), "host"
     return frame["invocation"], "invocation"

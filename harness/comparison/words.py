@@ -103,7 +103,8 @@ def headline(pair: Pair, judged: Judged) -> str:
     """The verdict in one sentence, with the bounds and p-values that it rests on."""
     match judged.verdict:
         case "pass":
-            return f"{PASSED[pair.promise.claim]}: {_evidence(pair, dict(reversed(judged.needed.items())))}{_caveat(pair, judged)}"
+            shown = _evidence(pair, dict(reversed(judged.needed.items())))
+            return f"{PASSED[pair.promise.claim]}: {shown}{_caveat(pair, judged)}{_unjudged(pair, judged)}"
         case "fail":
             failed = {name: d for name, d in judged.needed.items() if d.decision == "fail"}
             return f"{FAILED[next(iter(failed))]}: {_evidence(pair, failed)}"
@@ -168,6 +169,14 @@ def _caveat(pair: Pair, judged: Judged) -> str:
     if pair.promise.claim in ("faster", "no-regression") and upper is not None and upper < 0:
         return f" (but proven lower, within the margin: {_difference(pair)})"
     return ""
+
+
+def _unjudged(pair: Pair, judged: Judged) -> str:
+    """An equivalence that says nothing of time, although a limit for it was stated, says why."""
+    silent = pair.promise.max_slowdown is not None and "time equivalence" not in judged.needed
+    if pair.promise.claim != "equivalent" or not silent:
+        return ""
+    return f"; time was not judged: {judged.endpoints.time_equivalence.reason.split(':')[0]}"
 
 
 def _refusal(needed: Mapping[str, Decision]) -> str:

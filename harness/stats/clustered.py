@@ -62,10 +62,11 @@ class ClusteredMean:
 def clustered_mean(values: ArrayLike, clusters: Sequence[Hashable] | NDArray[np.generic]) -> ClusteredMean:
     """The mean of `values` (n,) with the error of its `clusters` (n,), S labels in any order.
 
-    Equal sizes: the mean of the cluster means with SE = sd(cluster means) / sqrt(S). Unequal sizes: every value
-    weighs the same and the SE is the cluster-robust one with the factor S / (S - 1) (Liang and Zeger 1986);
-    at equal sizes both are the same number. t on S - 1 degrees of freedom. Never the independent-runs error,
-    also where the between part was estimated as 0. Assumes independent clusters.
+    The mean of the S cluster means with SE = sd(cluster means) / sqrt(S), t on S - 1 degrees of freedom: the cluster
+    is the unit, whatever its size. (Weighting by size with the cluster-robust error of Liang and Zeger 1986, the same
+    numbers at equal sizes, breaks down where one cluster holds most values: its own residual is forced towards 0,
+    and sizes 21, 1, 1, 1, 1 gave 34 % false alarms at .05.) Never the independent-runs error, also where the
+    between part was estimated as 0. Assumes independent clusters.
     """
     v, codes, sizes = _grouped(values, clusters)
     parts = _components(v, codes, sizes)
@@ -101,11 +102,12 @@ def _contrast(v: FloatArray, codes: NDArray[np.intp], sizes: FloatArray) -> Cont
     if v.size == 0:
         return Contrast(math.nan, None, None, method="clustered t", reason="no values")
     count = sizes.size
-    mean, rest = centred(v)
+    whole, rest = centred(v)
     if count < 2:
-        return Contrast(mean, None, None, method="clustered t", reason=ONE_CLUSTER)
-    totals = np.bincount(codes, rest)
-    se = math.sqrt(count / (count - 1) * math.fsum(totals * totals)) / v.size
+        return Contrast(whole, None, None, method="clustered t", reason=ONE_CLUSTER)
+    shift, apart = centred(np.bincount(codes, rest) / sizes)
+    mean = whole + shift
+    se = math.sqrt(math.fsum(apart * apart) / (count - 1) / count)
     sd = math.sqrt(math.fsum(rest * rest) / (v.size - 1))
     flat = sd == 0 or se <= 1e-15 * abs(mean)
     return Contrast(mean, 0.0 if flat else se, count - 1.0, sd, "clustered t", NO_SPREAD if flat else "")

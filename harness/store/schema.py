@@ -25,6 +25,11 @@ INTEGERS = frozenset(
     ]
 )
 FLOATS = frozenset(["accuracy", "loss", "time_s", "epochs"])
+WORDS = {
+    "status": ("completed", "crashed", "timeout"),
+    "lane": ("exclusive", "shared"),
+    "stage": ("screen", "confirm", "final"),
+}
 FLAGS = frozenset(("warmup", "git_dirty"))
 STATUSES = ("completed", "crashed", "timeout")
 LANES = ("exclusive", "shared")
@@ -82,11 +87,21 @@ def parse_cell(name: str, text: str) -> Any:
         return float(text)
     if name in FLAGS:
         return flag(text)
-    return text
+    return word(name, text) if name in WORDS else text
+
+
+def word(name: str, text: str) -> str:
+    """A cell of a column with few allowed words, read in any case. Raises ValueError for another word."""
+    low = text.strip().lower()
+    if low and low not in WORDS[name]:
+        raise ValueError(f"must be {' or '.join(WORDS[name])}")
+    return low
 
 
 def allowed_text(name: str) -> str:
     """What a cell of this column may hold, in words."""
+    if name in WORDS:
+        return f"{', '.join(WORDS[name])} or an empty cell"
     if name in INTEGERS:
         return "a whole number or an empty cell"
     if name in FLOATS:

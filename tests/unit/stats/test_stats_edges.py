@@ -133,11 +133,20 @@ def test_clusters_that_differ_make_many_runs_few() -> None:
     assert found.p < 1e-100
 
 
-def test_unequal_clusters_weigh_by_their_blocks() -> None:
+def test_the_cluster_is_the_unit_whatever_its_size() -> None:
     found = clustered_mean([1.0, 1.0, 1.0, 5.0], ["a", "a", "a", "b"])
-    assert found.contrast.value == 2
-    # sqrt(S / (S - 1) sum of squared cluster totals of residuals) / n, by hand: sqrt(2 (9 + 9)) / 4
-    assert found.contrast.se == pytest.approx(1.5)
+    assert (found.contrast.value, found.contrast.se, found.contrast.df) == (3.0, 2.0, 1.0)
+
+
+@pytest.mark.parametrize("sizes", [(5, 5, 5, 5, 5), (21, 1, 1, 1, 1), (45, 5, 5, 5, 5), (96, 1, 1, 1, 1)])
+def test_one_cluster_that_holds_most_values_decides_nothing(sizes: tuple[int, ...]) -> None:
+    random, found = rng(), 0
+    for _ in range(1000):
+        process = random.normal(size=5) * 0.5
+        codes = np.repeat(np.arange(5), sizes)
+        contrast = clustered_mean(process[codes] + random.normal(size=sum(sizes)) * 0.2, codes).contrast
+        found += (contrast.p_greater(0) or 1.0) < 0.05
+    assert found / 1000 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)
 
 
 def test_single_runs_per_invocation_have_no_within_part() -> None:
