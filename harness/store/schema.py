@@ -7,6 +7,7 @@ import io
 import re
 from typing import Any
 
+from harness.model.experiment import STAGES
 from harness.model.run import COLUMNS, RunRecord
 
 INTEGERS = frozenset(
@@ -25,14 +26,10 @@ INTEGERS = frozenset(
     ]
 )
 FLOATS = frozenset(["accuracy", "loss", "time_s", "epochs"])
-WORDS = {
-    "status": ("completed", "crashed", "timeout"),
-    "lane": ("exclusive", "shared"),
-    "stage": ("screen", "confirm", "final"),
-}
 FLAGS = frozenset(("warmup", "git_dirty"))
 STATUSES = ("completed", "crashed", "timeout")
 LANES = ("exclusive", "shared")
+WORDS = {"status": STATUSES, "lane": LANES, "stage": STAGES}
 METRIC_COLUMNS = ("run_id", "metric", "unit", "step", "value")
 _BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 

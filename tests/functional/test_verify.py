@@ -60,7 +60,7 @@ DAMAGE = {
     "half a seed": (5, "seed", "1.5", ["line 5", "'seed'", "'1.5'", "a whole number"]),
     "accuracy is not correct/total": (7, "accuracy", "0.5", ["line 7", "accuracy 0.5 is not correct/total"]),
     "more correct than there are": (7, "correct", "1001", ["line 7", "correct is 1001 of total 1000"]),
-    "unknown status": (7, "status", "done", ["line 7", "status is 'done'", "completed, crashed, timeout"]),
+    "unknown status": (7, "status", "done", ["line 7", "column 'status' holds 'done'", "completed, crashed, timeout"]),
     "another configuration": (7, "config_hash", "abc", ["line 7", "configuration abc", "not the one in experiment"]),
     "one run twice": (9, "replicate", lambda rows: twin(rows), ["line 9", "replicate", "stands already in line"]),
 }
