@@ -15,6 +15,7 @@ from harness.model.estimate import Estimate, finite
 from harness.stats.iso_accuracy import PowerLaw, SweepPoint, fit_power_law, iso_speedup, sweep_point, time_at
 
 POOR_FIT = 0.01
+LEAST_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ class IsoSpeedup:
 
 
 def iso_accuracy(names: tuple[str, str], control: Family, candidate: Family, target: float) -> IsoSpeedup:
-    """The speed-up at `target` in seconds where the sweeps share their process starts, in steps otherwise."""
-    together = _invocations(control.arms) == _invocations(candidate.arms) != frozenset()
+    """The speed-up at `target` in seconds where the sweeps share at least three process starts, in steps otherwise."""
+    shared = _invocations(control.arms)
+    together = shared == _invocations(candidate.arms) and len(shared) >= LEAST_STARTS
     axis = "time_s" if together else "steps"
     families = (control, candidate)
     sweeps = [_sweep(name, family, axis) for name, family in zip(names, families, strict=True)]
@@ -142,8 +144,14 @@ def _notes(sweeps: Sequence[Sweep], axis: str, target: float) -> list[str]:
     notes = []
     if axis == "steps":
         notes.append(
-            "measured in steps, not in seconds: the sweeps do not share their process starts, so their times cannot be compared. "
+            f"measured in steps, not in seconds: the sweeps do not share {LEAST_STARTS} or more process starts, so their times cannot "
+            "be compared. "
             "Where a step costs the same in both, this is the speed-up."
+        )
+    else:
+        notes.append(
+            "the interval covers the noise of the accuracies; the mean seconds of each length count as known, because both sweeps "
+            "share the luck of their process starts"
         )
     for sweep in sweeps:
         p = None if sweep.law is None else sweep.law.lack_of_fit_p
