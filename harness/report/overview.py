@@ -43,11 +43,11 @@ def rows_of(experiment: str, comparison: Comparison, *, every: bool) -> list[Row
     return [Row(experiment, one.candidate, k, one) for one in shown]
 
 
-def _worth(one: CandidateResult) -> float:
-    """What ranks candidates: the difference in accuracy, shrunk where several were tried."""
-    if one.selection is not None and one.selection.shrunk_pp is not None:
-        return one.selection.shrunk_pp
-    return one.difference_pp.value if one.difference_pp.value is not None else float("-inf")
+def _worth(one: CandidateResult) -> tuple[float, float]:
+    """What ranks candidates: the difference in accuracy, shrunk where several were tried, then as it was measured."""
+    measured = one.difference_pp.value if one.difference_pp.value is not None else float("-inf")
+    shrunk = one.selection.shrunk_pp if one.selection is not None else None
+    return (measured if shrunk is None else round(shrunk, 6), measured)
 
 
 def overview_text(rows: Sequence[Row]) -> str:
