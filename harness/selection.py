@@ -13,7 +13,6 @@ from harness.comparison.samples import Sample, make_sample, told_apart
 from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES
-from harness.spec import canonical
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
 
@@ -69,6 +68,8 @@ class Shelf:
         head, colon, arm = name.partition(":")
         if colon:
             return [self._arm_of(existing_store(self.results, head), arm)]
+        from harness.spec import canonical  # only here: it brings the reading of experiments with it
+
         meant = canonical(name, None)
         if meant != name and open_store(self.results, meant).exists:
             return self.arms(existing_store(self.results, meant))
