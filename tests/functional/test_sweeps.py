@@ -21,7 +21,7 @@ def train(seed, steps=200, lr=0.1):
     return Outcome(correct=round(10000 * curve[-1][1]), total=10000, steps=steps, metrics=tuple(metrics))
 """
 BASE = 'trainer = "learn.py"\nseeds = 12\ninvocations = 1\ntarget = 0.94\n'
-SWEEP = 'extends = "base"\ncontrol = "base"\nseeds = 12\ninvocations = 1\n'
+SWEEP = 'extends = "base"\ncontrol = "base"\nseeds = 12\ninvocations = 3\n'
 FILES = {
     "learn.py": LEARN,
     "experiments/base.toml": BASE.replace("learn.py", "../learn.py"),
@@ -82,7 +82,7 @@ def test_two_sweeps_in_one_store_are_told_apart_by_an_arm(sweeps):
         assert {arms[p["arm"]]["lr"] for p in found[side]["points"]} == {lr}
         assert len(found[side]["points"]) == 3
         assert len(found[side]["left_out"]) == 4, "the other sweep and the control"
-    assert found["axis"] == "time_s", "one store: the sweeps share their process starts"
+    assert found["axis"] == "time_s", "one store: the sweeps share their three process starts"
 
 
 def test_a_sweep_is_not_compared_with_itself(sweeps):
