@@ -6,21 +6,12 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import ExperimentName, answer, coloured, columns, common, fraction, target_accuracy, write_file
-
-CLAIMS = click.Choice(("faster", "accurate", "equivalent", "no-regression"))
+from harness.cli.options import ExperimentName, answer, coloured, columns, common, promised, write_file
 
 
 @click.command("compare")
 @click.argument("names", metavar="CONTROL CANDIDATE...", nargs=-1, required=True, type=ExperimentName())
-@click.option("--claim", type=CLAIMS, help="What is claimed.  [default: the experiment's, else faster]")
-@click.option("--target", callback=target_accuracy, metavar="A", help="Accuracy that must be reached, e.g. 0.94.")
-@click.option("--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Accuracy margin in percentage points.")
-@click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01.")
-@click.option("--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]")
-@click.option(
-    "--stage", type=click.Choice(("screen", "confirm", "final")), help="Only the candidates' runs of this stage."
-)
+@promised("faster")
 @click.option(
     "--markdown", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the table as Markdown."
 )

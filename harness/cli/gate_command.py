@@ -8,14 +8,12 @@ from typing import Any
 
 import click
 
-from harness.cli.compare_command import CLAIMS
 from harness.cli.options import (
     ExperimentName,
     coloured,
     columns,
     common,
-    fraction,
-    target_accuracy,
+    promised,
     to_json,
     write_file,
 )
@@ -25,14 +23,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 @click.command("gate")
 @click.argument("names", metavar="CONTROL CANDIDATE...", nargs=-1, required=True, type=ExperimentName())
-@click.option("--claim", type=CLAIMS, help="What is claimed.  [default: the experiment's, else no-regression]")
-@click.option("--target", callback=target_accuracy, metavar="A", help="Accuracy that must be reached, e.g. 0.94.")
-@click.option("--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Accuracy margin in percentage points.")
-@click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01.")
-@click.option("--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]")
-@click.option(
-    "--stage", type=click.Choice(("screen", "confirm", "final")), help="Only the candidates' runs of this stage."
-)
+@promised("no-regression")
 @click.option(
     "--on-inconclusive",
     type=click.Choice(("fail", "pass")),

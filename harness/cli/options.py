@@ -132,3 +132,34 @@ def target_accuracy(ctx: click.Context, param: click.Parameter, value: str | Non
     if number is not None and not 0 < number <= 1:
         raise click.BadParameter(f"{value!r} is not a target; an accuracy is a fraction such as 0.94, or 94%")
     return number
+
+
+CLAIMS = click.Choice(("faster", "accurate", "equivalent", "no-regression"))
+STAGES = click.Choice(("screen", "confirm", "final"))
+
+
+def promised(default_claim: str) -> Callable[[F], F]:
+    """What a command line can promise of a judgement: --claim, --target, --margin-pp, --max-slowdown, --alpha, --stage."""
+    options = (
+        click.option(
+            "--claim", type=CLAIMS, help=f"What is claimed.  [default: the experiment's, else {default_claim}]"
+        ),
+        click.option(
+            "--target", callback=target_accuracy, metavar="A", help="Accuracy that must be reached, e.g. 0.94."
+        ),
+        click.option(
+            "--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Accuracy margin in percentage points."
+        ),
+        click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01."),
+        click.option(
+            "--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]"
+        ),
+        click.option("--stage", type=STAGES, help="Only the candidates' runs of this stage."),
+    )
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
