@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -90,7 +91,9 @@ def harness() -> None:
 
 def main() -> None:
     """Entry point: the exit codes of the contract, and no traceback for a user's mistake."""
-    sys.exit(run_cli(sys.argv[1:]))
+    code = run_cli(sys.argv[1:])
+    gc.freeze()  # nothing that is still alive needs to be searched for garbage on the way out: 50 ms of a `compare`
+    sys.exit(code)
 
 
 def run_cli(arguments: list[str]) -> int:

@@ -43,11 +43,12 @@ def lasting_step(x: ArrayLike, clusters: Sequence[Hashable] | None = None) -> Le
     Within one process by its runs, on as many of them as their correlation time (Geyer 1992) leaves independent.
     """
     v = vector(x)
-    proposed = _proposed(v)
+    errors = _errors(v)
+    proposed = _proposed(v, errors)
     if not proposed:
         return None
-    index = min(proposed, key=lambda k: _error(v, k))
-    if _error(v, index) >= _error_of_line(v):
+    index = min(proposed, key=errors.__getitem__)
+    if errors[index] >= _error_of_line(v):
         return None
     many = clusters is not None and len(set(clusters)) > 1
     gap, places = _by_process(v, index, clusters) if many and clusters is not None else _by_run(v, index)
@@ -57,19 +58,21 @@ def lasting_step(x: ArrayLike, clusters: Sequence[Hashable] | None = None) -> Le
     return LevelStep(index, float(v[:index].mean()), float(v[index:].mean()), min(1.0, p * places))
 
 
-def _proposed(v: FloatArray) -> list[int]:
+def _proposed(v: FloatArray, errors: FloatArray) -> list[int]:
     """First runs of new levels; those of a long series to the run, from the neighbourhood that its means point to."""
     width = -(-v.size // MOST_POINTS)
     if width == 1:
         return [shift.index for shift in change_points(v, shortest=SHORTEST)]
     means = v[: v.size // width * width].reshape(-1, width).mean(axis=1)
-    around = [range((s.index - 1) * width, (s.index + 1) * width + 1) for s in change_points(means, shortest=SHORTEST)]
-    return [min(places, key=lambda k: _error(v, k)) for places in around]
+    starts = ((shift.index - 1) * width for shift in change_points(means, shortest=SHORTEST))
+    return [start + int(errors[start : start + 2 * width + 1].argmin()) for start in starts]
 
 
-def _error(v: FloatArray, index: int) -> float:
-    """Squared error of two levels."""
-    return float(v[:index].var() * index + v[index:].var() * (v.size - index))
+def _errors(v: FloatArray) -> FloatArray:
+    """Squared error of two levels, the second from run k on, for every k in 0 ... n - 1 (n,)."""
+    rest = v - v.mean()
+    before, k = np.cumsum(rest)[:-1], np.arange(1, v.size)
+    return float(rest @ rest) - np.append(0.0, before * before * v.size / (k * (v.size - k)))
 
 
 def _error_of_line(v: FloatArray) -> float:

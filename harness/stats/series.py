@@ -116,15 +116,17 @@ def _partition(v: FloatArray, shortest: int, cost: float) -> list[int]:
     """First indices of all segments but the first."""
     n = v.size
     rest = v - v.mean()
-    sums, squares = np.append(0.0, np.cumsum(rest)), np.append(0.0, np.cumsum(rest * rest))
-    best, last = np.full(n + 1, math.inf), np.zeros(n + 1, dtype=np.intp)
-    best[0] = -cost
+    sums = np.append(0.0, np.cumsum(rest))
+    lengths = np.arange(n, 0, -1.0)
+    last = np.zeros(n + 1, dtype=np.intp)
+    so_far = np.full(n + 1, math.inf)  # least cost of all before each start, less the squares before it
+    so_far[0] = -cost
     for end in range(shortest, n + 1):
-        starts = np.arange(0, end - shortest + 1)
-        error = squares[end] - squares[starts] - (sums[end] - sums[starts]) ** 2 / (end - starts)
-        total = best[starts] + error + cost
-        last[end] = starts[int(total.argmin())]
-        best[end] = float(total.min())
+        starts = end - shortest + 1
+        gain = sums[end] - sums[:starts]
+        total = so_far[:starts] - gain * gain / lengths[n - end : n - end + starts]
+        last[end] = total.argmin()
+        so_far[end] = total[last[end]] + cost
     cuts, end = [], int(last[n])
     while end > 0:
         cuts.append(end)
