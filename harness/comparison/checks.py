@@ -37,6 +37,8 @@ from harness.stats.series import correlation_time, drift, effective_n, lag1
 Check = Callable[[Pair], Iterator[Finding]]
 FINE_MARGIN_PP = 0.05
 """Below this margin, accuracies from different numeric stacks are not compared."""
+LEAST_SHARE = 0.1
+"""Numeric stacks whose shares of the two arms' runs differ by more than this are not the same mixture."""
 LEAST_SERIES = 20
 """Fewer times are not looked at as a series."""
 LEAST_CHANGE = 0.003
@@ -73,18 +75,21 @@ def check_environment(pair: Pair) -> Iterator[Finding]:
     blocks = _mixed_blocks(pair)
     control, candidate = _values(pair.control.runs, "environment"), _values(pair.candidate.runs, "environment")
     other_stack = _foreign_stacks(pair.candidate.runs, pair.control.runs)
-    if not blocks and candidate <= control and not other_stack:
+    mixed = _shares_apart(pair.candidate.runs, pair.control.runs)
+    if not blocks and candidate <= control and not other_stack and not mixed:
         return
     refuses = set[str]()
     if blocks or pair.design != "interleaved":
         refuses.add("time")
     margin = 0.0 if pair.promise.claim == "accurate" else pair.promise.margin_pp  # "higher" allows no margin at all
-    if other_stack and margin is not None and margin < FINE_MARGIN_PP:
+    if (other_stack or mixed) and margin is not None and margin < FINE_MARGIN_PP:
         refuses.add("accuracy")
     where = f"within {blocks} of {pair.blocks.n} blocks" if blocks else "altogether"
     what = f"{_listed(control)} against {_listed(candidate)}"
     if other_stack:
         what += f" (of the control no run on {' '.join(filter(None, other_stack))})"
+    elif mixed:
+        what += f" ({mixed})"
     yield f.environment_mismatch(what, refuses=frozenset(refuses), across=where)
 
 
@@ -103,6 +108,25 @@ def _foreign_stacks(candidate: Frame, control: Frame) -> tuple[str, ...] | None:
     known = set(stacks(control)[1])
     foreign = [x for x in set(stacks(candidate)[1]) if not any(may_agree(x, y) for y in known)]
     return min(foreign, default=None)
+
+
+def _shares_apart(candidate: Frame, control: Frame) -> str:
+    """Where the arms mix several numeric stacks in other proportions, so that a stack's luck is one arm's: which, and how."""
+    counts: list[Counter[tuple[str, ...]]] = []
+    for frame in (candidate, control):
+        codes, names = stacks(frame)
+        counts.append(Counter())
+        for name, count in zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True):
+            counts[-1][name] += count
+    both = sorted(set(counts[0]) | set(counts[1]))
+    if all(may_agree(x, y) for x in both for y in both):
+        return ""
+    share = {stack: [one[stack] / max(1, one.total()) for one in counts] for stack in both}
+    stack = max(both, key=lambda s: abs(share[s][0] - share[s][1]))
+    mine, theirs = share[stack]
+    if abs(mine - theirs) <= LEAST_SHARE:
+        return ""
+    return f"{100 * mine:.0f} % of the candidate's runs and {100 * theirs:.0f} % of the control's on {' '.join(filter(None, stack))}"
 
 
 def _values(frame: Frame, name: str) -> set[str]:

@@ -111,6 +111,8 @@ class CandidateResult:
     findings: tuple[Finding, ...]
     needed: Mapping[str, Decision]
     selection: Selection | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why a bare number is None, by its path in the JSON."""
 
     def as_dict(self) -> dict[str, Any]:
         ends = self.endpoints
@@ -143,6 +145,7 @@ class CandidateResult:
             "headline": self.headline,
             "more_runs": self.more_runs,
             "findings": [finding.as_dict() for finding in self.findings],
+            "reasons": dict(self.reasons),
         }
         return out | ({"selection": self.selection.as_dict()} if self.selection else {})
 
@@ -263,7 +266,7 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
     left_out = {reason: count for reason, count in left_out.items() if count} | timed(pair.candidate)[1]
     clustered = pair.log_speedup if interleaved else None
     success_difference, success_p = _success_difference(pair)
-    return CandidateResult(
+    one = CandidateResult(
         control=_arm(pair.control, times[0], pair.promise.target, timed(pair.control)[1]),
         candidate=_arm(pair.candidate, times[1], pair.promise.target, left_out),
         difference_pp=_difference(pair),
@@ -286,6 +289,39 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
         needed=judged.needed,
         selection=selection,
     )
+    return replace(one, reasons=_reasons(one, pair))
+
+
+def _reasons(one: CandidateResult, pair: Pair) -> dict[str, str]:
+    """Why each bare number that does not exist does not; estimates and decisions carry their own reason."""
+    no_error = one.difference_pp.reason or pair.difference_pp.reason or "no spread can be estimated"
+    no_blocks = "the arms share no blocks"
+    stopped = [f"{name} is {d.decision}" for name, d in one.needed.items() if d.decision in ("fail", "refused")]
+    missing = {
+        "accuracy.p": (one.p, no_error),
+        "time.icc": (
+            one.icc,
+            no_blocks if one.design != "interleaved" else "needs two process starts, one of two blocks",
+        ),
+        "time.effective_n": (one.effective_n, "there is no intraclass correlation"),
+        "time.predicted_speedup": (one.predicted_speedup, "the steps of some runs are unknown"),
+        "success.p": (one.success_p, one.success_difference.reason),
+        "more_runs": (
+            one.more_runs,
+            "; ".join(stopped) or "no number of runs would do if the shrunken estimates are true",
+        ),
+    }
+    if one.selection is not None:
+        won = one.selection.conditional or Estimate(None, reason="told of the best of several only")
+        missing |= {
+            "selection.shrunk_pp": (one.selection.shrunk_pp, no_error),
+            "selection.simultaneous_ci95_pp": (one.selection.low_pp, no_error),
+            "selection.luck_pp": (one.selection.luck_pp, "no candidate's difference has a spread"),
+            "selection.holm_p": (one.selection.holm_p, no_error),
+            "selection.bh_p": (one.selection.bh_p, no_error),
+            "selection.conditional_pp": (won.value, won.reason),
+        }
+    return {path: reason for path, (value, reason) in missing.items() if value is None or value != value}
 
 
 def _difference(pair: Pair) -> Estimate:

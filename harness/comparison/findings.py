@@ -296,9 +296,12 @@ def peeked(arm: str, looks: list[int], n: int) -> Finding:
     )  # fmt: skip
 
 
-def best_of_k(k: int, luck_pp: float) -> Finding:
+def best_of_k(k: int, endpoints: Sequence[str], luck_pp: float | None) -> Finding:
+    why = f"at the level of {k} tries the {' and the '.join(endpoints)} {'is' if len(endpoints) == 1 else 'are'} not proven"
+    if luck_pp is not None:
+        why = f"the best of {k} equal arms stands {luck_pp:.2f} pp above by luck"
     return Finding(
         "best-of-k", "warn",
-        f"It passes alone, but not as one of {k} candidates: the best of {k} equal arms stands {luck_pp:.2f} pp above by luck.",
+        f"It passes alone, but not as one of {k} candidates: {why}.",
         "Confirm this arm on fresh seeds: `harness run ... --stage confirm --arm NAME --seeds N`.", NOTHING,
     )  # fmt: skip

@@ -224,8 +224,11 @@ def _caps(
     least = min(pair.control.n, pair.candidate.n)
     if least < ENOUGH_RUNS:
         wanted.append(ENOUGH_RUNS - least)
-    if simultaneous is not None and joined(required(pair, _at(pair, found, simultaneous))) != "pass":
-        caps.append(f.best_of_k(pair.candidates, luck_pp or 0.0))
+    together = {} if simultaneous is None else required(pair, _at(pair, found, simultaneous))
+    open_ones = [name for name, decision in together.items() if decision.decision != "pass"]
+    if open_ones:
+        by_luck = luck_pp if luck_pp and {"noninferiority", "superiority"} & set(open_ones) else None
+        caps.append(f.best_of_k(pair.candidates, open_ones, by_luck))
         wanted.append(_confirming(pair, needed))
     if pair.candidate.screening:
         wanted.append(_confirming(pair, needed))

@@ -443,6 +443,19 @@ def test_a_control_on_two_stacks_is_compared_on_the_candidates_own() -> None:
     assert one["control"]["excluded"]["of another device or library version"] == 25
 
 
+@pytest.mark.parametrize(("fraction", "margin", "code"), [(1.0, 0.04, None), (0.4, 0.04, "refuse"), (0.4, 0.2, "warn")])
+def test_two_stacks_in_other_shares_are_not_one_mixture(fraction: float, margin: float, code: str | None) -> None:
+    """Half of the candidate's runs on another machine; of the control's as many, or fewer."""
+    a, b = pair()
+    more = {"invocation": "z", "block": np.nan, "torch": "2.8.0", "environment": "e0"}
+    theirs = b.assign(seed=b["seed"] + 500, **more)
+    mine = a.assign(seed=a["seed"] + 900, **more).head(int(fraction * len(a)))
+    arms = pd.concat([a, mine], ignore_index=True), pd.concat([b, theirs], ignore_index=True)
+    one = judged(*arms, margin_pp=margin)
+    assert codes(one).get("environment-mismatch") == code
+    assert (one["verdict"] == "refused") is (code == "refuse")
+
+
 def test_a_slow_first_run_leaves_the_speed_up_where_it_was() -> None:
     plain, spoilt = judged(*pair()), both(slow_first)()
     assert spoilt["candidate"]["n_time"] == plain["candidate"]["n_time"] - 5
