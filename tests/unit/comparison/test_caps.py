@@ -91,19 +91,6 @@ def test_the_best_of_k_that_passes_alone_is_capped() -> None:
     assert "pp above by luck" in next(f["message"] for f in among["findings"] if f["code"] == "best-of-k")
 
 
-def test_every_number_that_does_not_exist_has_its_reason() -> None:
-    """Of separate arms without steps or a target, and of arms that are equal to the last bit."""
-    for one in (*sweep(2, 0.0), harness.compare(bare(25, 0.96), bare(25, 0.96, first=99)).as_dict()["comparisons"][0]):
-        bare_numbers = {
-            "accuracy.p": one["accuracy"]["p"],
-            **{f"time.{key}": one["time"][key] for key in ("icc", "effective_n", "predicted_speedup")},
-            "success.p": one["success"]["p"],
-            "more_runs": one["more_runs"],
-        }
-        missing = {path for path, value in bare_numbers.items() if value is None}
-        assert missing and missing <= set(one["reasons"]) and all(one["reasons"].values())
-
-
 def test_a_best_of_k_beyond_the_simultaneous_bound_passes() -> None:
     best = sweep(9, 0.10)[0]
     assert best["verdict"] == "pass" and "best-of-k" not in codes(best)
