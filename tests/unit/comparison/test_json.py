@@ -176,9 +176,7 @@ def unexplained(value: Any, reasons: dict[str, str], path: str = "") -> Iterator
     if isinstance(value, dict) and not {"reason", "method", "decision"} & set(value):
         for name, part in value.items():
             yield from unexplained(part, reasons, f"{path}.{name}".lstrip("."))
-    elif isinstance(value, list) and value == [None, None] and "conditional" not in path:
-        yield from () if reasons.get(path) else [path]
-    elif value is None:
+    elif (isinstance(value, list) and value == [None, None] and "conditional" not in path) or value is None:
         yield from () if reasons.get(path) else [path]
 
 
