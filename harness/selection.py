@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.comparison.frame import Frame
 from harness.comparison.samples import Sample, make_sample, told_apart
@@ -15,6 +15,9 @@ from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
+
+if TYPE_CHECKING:
+    from harness.design.looks import LookPlan
 
 
 @dataclass(frozen=True)
@@ -171,10 +174,26 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
     return replace(
         sample,
         looks=tuple(n for n in looks if isinstance(n, int)),
+        plan=stored_plan(chosen.store, sample.stage, chosen.arm),
         store=chosen.store.name,
         arm=chosen.arm,
         siblings=len(rivals),
     )
+
+
+def stored_plan(store: Store, stage: str | None, arm: str) -> LookPlan | None:
+    """The looks that were planned for an arm in a stage. Raises StoreError where what is stored is no plan."""
+    stored = store.experiment.get("sequential", {}).get(stage, {}).get(arm)
+    if stored is None:
+        return None
+    from harness.design.looks import read_look_plan
+
+    try:
+        return read_look_plan(stored)
+    except ValueError as problem:
+        raise StoreError(
+            f"{store.folder / 'experiment.json'}: sequential plan of {arm}: {problem}. Restore the file from a copy."
+        ) from problem
 
 
 def _split(shelf: Shelf, names: Sequence[str], *, alone: bool = False) -> tuple[Chosen, list[Chosen]]:

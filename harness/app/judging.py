@@ -28,8 +28,18 @@ class Asked:
     stage: str | None = None
 
 
-def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, default_claim: str = "faster") -> Comparison:
-    """The comparison behind `compare` and `gate`. Raises StoreError where a store is missing, empty or damaged."""
+def judge(
+    names: Sequence[str],
+    results: Path,
+    asked: Asked = Asked(),
+    *,
+    default_claim: str = "faster",
+    note: bool = True,
+) -> Comparison:
+    """The comparison behind `compare` and `gate`; with `note` the look goes to the ledger.
+
+    Raises StoreError where a store is missing, empty or damaged.
+    """
     from harness.comparison.compare import compare_samples
     from harness.selection import Shelf, require_runs, resolve
 
@@ -38,7 +48,8 @@ def judge(names: Sequence[str], results: Path, asked: Asked = Asked(), *, defaul
     question = resolve(shelf, names, asked.stage, asked=own)
     require_runs(results, question.control, question.candidates)
     judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
-    _note_looks(question, judged, results)
+    if note:
+        _note_looks(question, judged, results)
     return judged
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.design.power import Wish, design_for
+from harness.design.power import Cost, Wish, design_for, designs, recommended
 from harness.errors import UsageError, nearest
 from harness.selection import Chosen, Shelf
 from harness.store.read import open_store
@@ -34,7 +34,7 @@ class Known:
     """What is known before a run is spent.
 
     `sd` of one run and `pair_sd` of a difference on shared networks in points, `seconds` of one run; `shared` candidates that
-    are scored on the control's networks, `trainings` networks a seed over all arms.
+    are scored on the control's networks, `trainings` networks a seed over all arms, `candidates` arms to choose from.
     """
 
     sd: Stored | None = None
@@ -43,6 +43,7 @@ class Known:
     margin_pp: float | None = None
     shared: tuple[str, ...] = ()
     trainings: int = 2
+    candidates: int = 1
     notes: tuple[str, ...] = ()
 
 
@@ -63,6 +64,7 @@ def plan(
         wish = _with_spread(wish, known, name)
     document = design_for(wish) | {"experiment": name}
     document |= _price(document, known, price_per_hour) | {"sources": _sources(wish, known, own=own)}
+    document |= _designs(document, known, price_per_hour)
     return document | {"notes": _notes(wish, known, own=own)}
 
 
@@ -109,6 +111,22 @@ def _price(document: Mapping[str, Any], known: Known, price_per_hour: float | No
     return {"trainings": trainings, "hours": hours, "price": price}
 
 
+def _designs(document: Mapping[str, Any], known: Known, price_per_hour: float | None) -> dict[str, Any]:
+    """What the ways to the same answer would cost, and which one to take; only where the seeds for a difference were found."""
+    seeds = document.get("seeds")
+    if seeds is None:
+        return {}
+    frozen = document.get("control_runs") is not None and not known.shared
+    shape = Cost(known.candidates, known.trainings - known.candidates, frozen)
+    out = designs(seeds, shape, alpha=document["alpha"], power=document["power"])
+    for way in out:
+        for key in ("no_effect", "full_effect", "most"):
+            hours = None if known.seconds is None else way[key] * known.seconds.value / 3600
+            way[f"hours_{key}"] = hours
+            way[f"price_{key}"] = None if hours is None or price_per_hour is None else hours * price_per_hour
+    return {"designs": out, "recommended": recommended(known.candidates)}
+
+
 # --- what is stored ----------------------------------------------------------------------------------------------
 
 
@@ -133,6 +151,7 @@ def known_of(name: str, results: Path, experiments: Path | None) -> Known:
         sd=next((s for c in controls if (s := _spread(c)) is not None), None),
         seconds=next((s for c in controls if (s := _seconds(c)) is not None), None),
         margin_pp=None if experiment is None else experiment.margin_pp,
+        candidates=max(1, len(first) - 1 if experiment is None else len(experiment.candidates)),
     )
     return _with_pairs(known, first, experiment)
 

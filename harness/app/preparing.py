@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,10 @@ class RunOptions:
     executor: str = "local"
     workers: int = 1
     retries: int = 1
+    starts: int | None = None
+    """Process starts for what is missing, in place of the share of the experiment's."""
+    looks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Sequential plans by stage and candidate, to be kept with the store."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         slot=slot,
         done=done,
         invocations=experiment.invocations,
+        starts=options.starts,
     )
     counts = {
         arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms

@@ -80,7 +80,7 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     from harness.executors.base import Campaign
 
     experiment, store = prepared.experiment, prepared.store
-    description = _merged_description(store, experiment) | {"seed_slot": prepared.slot}
+    description = _merged_description(store, experiment) | {"seed_slot": prepared.slot} | _planned_looks(store, options)
     experiment_hash = digest(experiment.as_dict() | {"seeds": None})
     infos = trainer_infos(experiment)
     provenance = _provenance(experiment, infos, options.results, logger)
@@ -122,9 +122,27 @@ def _renamed(experiment: Experiment, name: str) -> Experiment:
 def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
     """The new description, with the arms that the store has and this campaign did not ask for."""
     new = _renamed(experiment, store.name).as_dict()
+    for arm in new["arms"]:
+        arm["trainer"] = _portable(arm["trainer"])
     names = {arm["name"] for arm in new["arms"]}
     new["arms"] += [arm for arm in store.arms() if arm.get("name") not in names]
     return new
+
+
+def _portable(trainer: str) -> str:
+    """A trainer's file as seen from the working directory, so that a store says the same on another machine."""
+    path = Path(trainer)
+    return (
+        path.relative_to(Path.cwd()).as_posix() if path.is_absolute() and path.is_relative_to(Path.cwd()) else trainer
+    )
+
+
+def _planned_looks(store: Store, options: RunOptions) -> dict[str, Any]:
+    """The sequential plans of the store and of this campaign; a plan that stands is never replaced."""
+    plans = {stage: dict(arms) for stage, arms in store.experiment.get("sequential", {}).items()}
+    for stage, arms in options.looks.items():
+        plans[stage] = dict(arms) | plans.get(stage, {})
+    return {"sequential": plans} if plans else {}
 
 
 def _changed_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.app.family import family_lines, family_of
 from harness.app.preparing import trainer_infos
 from harness.comparison.words import shortened
 from harness.errors import StoreError, UsageError, nearest
@@ -91,6 +92,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
         "experiment": None,
         "trainer": None,
         "store": None,
+        "family": None,
         "ledger": [],
     }
     place = name
@@ -114,6 +116,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
             "folder": str(store.folder),
             "arms": [s.as_dict() for s in summarise(store.table(), target)],
         }
+        document["family"] = family_of(store.name, results)
         document["ledger"] = ledger_of(store)
     return document
 
@@ -130,6 +133,8 @@ def show_text(document: Mapping[str, Any]) -> str:
         lines += ["", *trainer_lines(trainer)]
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
+    if document["family"]:
+        lines += ["", *family_lines(document["family"])]
     if document["ledger"]:
         lines += ["", "ledger"] + [f"  {_ledger_line(entry)}" for entry in document["ledger"][-12:]]
     return "\n".join(lines)

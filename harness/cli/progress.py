@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PLAIN_EVERY_S = 10.0
+LEAST_BLOCKS = 5
+MOST_DIFFERENCES = 4
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Display:
     finished: int = 0
     warmups: int = 0
     tallies: dict[str, Tally] = field(default_factory=dict)
+    blocks: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Accuracies of this campaign by replicate and arm."""
 
     def __post_init__(self) -> None:
         for arm in self.prepared.experiment.arms:
@@ -67,6 +71,8 @@ class Display:
         if record.status == "completed":
             self.finished += 1
             tally.add(record.accuracy, record.time_s if record.lane == "exclusive" else None)
+            if record.accuracy is not None:
+                self.blocks.setdefault(record.replicate, {})[record.arm] = record.accuracy
         else:
             tally.failed += 1
 
@@ -90,6 +96,28 @@ class Display:
             failed = f"  {tally.failed} failed" if tally.failed else ""
             out.append(f"{name:<{width}}  {tally.done:>4}/{seeds}  {tally.text()}{failed}")
         return out
+
+    def differences(self) -> list[str]:
+        """Each candidate's difference to the control over whole blocks, with limits that hold at whatever time one looks."""
+        experiment = self.prepared.experiment
+        if experiment.control is None or len(experiment.candidates) > MOST_DIFFERENCES:
+            return []
+        lines = []
+        for arm in experiment.candidates:
+            both = [b for b in self.blocks.values() if arm.name in b and experiment.control.name in b]
+            if len(both) >= LEAST_BLOCKS:
+                gaps = [100 * (b[arm.name] - b[experiment.control.name]) for b in both]
+                lines.append(_difference(arm.name, gaps, experiment.seeds))
+        return lines
+
+
+def _difference(name: str, gaps: list[float], planned: int) -> str:
+    from harness.comparison.words import pp_interval
+    from harness.stats.anytime import t_mixture_sequence, tuned_c2
+
+    shown = t_mixture_sequence(gaps, c2=tuned_c2(planned))
+    limits = "; looking is allowed at any time" if shown.low is not None else f"; no limits yet at {len(gaps)} blocks"
+    return f"{name} {pp_interval(shown)} to the control{limits}"
 
 
 def _span(seconds: float) -> str:
@@ -123,7 +151,8 @@ def _in_lines(display: Display) -> Iterator[Callable[[Any], None]]:
             print(_failure(record), file=sys.stderr, flush=True)  # noqa: T201
         if time.monotonic() - last >= PLAIN_EVERY_S or display.finished == display.prepared.plan.runs:
             last = time.monotonic()
-            text = "; ".join(f"{name} {tally.text()}" for name, tally in list(display.tallies.items())[:4])
+            arms = [f"{name} {tally.text()}" for name, tally in list(display.tallies.items())[:4]]
+            text = "; ".join([*arms, *display.differences()])
             print(f"{display.head()}; {text}", file=sys.stderr, flush=True)  # noqa: T201
 
     yield take
@@ -157,7 +186,10 @@ def _on_terminal(display: Display) -> Iterator[Callable[[Any], None]]:
     def view() -> Group:
         bar = ProgressBar(total=display.prepared.plan.runs, completed=display.finished, width=40)
         return Group(
-            Text(_opening(display)), bar, Text(display.head()), *[Text("  " + line) for line in display.lines()]
+            Text(_opening(display)),
+            bar,
+            Text(display.head()),
+            *[Text("  " + line) for line in [*display.lines(), *display.differences()]],
         )
 
     with Live(view(), console=console, refresh_per_second=4, transient=True) as live:

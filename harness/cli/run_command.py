@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -31,6 +31,15 @@ from harness.cli.options import ExperimentName, answer, coloured, columns, commo
     "--retries", type=click.IntRange(0, 100), default=1, show_default=True, help="Further attempts at a failed run."
 )
 @click.option("--as", "store_name", metavar="NAME", help="Name of the store, where it is not the experiment's.")
+@click.option(
+    "--until-decided", is_flag=True, help="Look as planned before the first run, and stop as soon as it is decided."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(("group-sequential", "sprt")),
+    help="How to look: five times, or every five runs (accuracy only).  [default: group-sequential]",
+)
+@click.option("--past-futility", is_flag=True, help="Go on where the plan would stop for lack of prospects.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
 @common
 def command(
@@ -44,6 +53,9 @@ def command(
     workers: int,
     retries: int,
     store_name: str | None,
+    until_decided: bool,
+    mode: Literal["group-sequential", "sprt"] | None,
+    past_futility: bool,
     dry_run: bool,
     results: Path,
     experiments: Path | None,
@@ -65,6 +77,11 @@ def command(
     if store_name and len(found) > 1:
         raise UsageError("--as names one store, and several experiments were given: run them one by one.")
     options = preparing.RunOptions(results, store_name, executor, workers, retries)
+    if until_decided:
+        _until_decided(found, options, mode, stage is not None, past_futility, dry_run, quiet, as_json, json_file)
+        return
+    if mode or past_futility:
+        raise UsageError("--mode and --past-futility belong to --until-decided: add it, or leave them out.")
     prepared = [preparing.prepare_run(experiment, options) for experiment in found]
     for warning in dict.fromkeys(w for one in prepared for w in one.warnings):
         click.echo(f"harness: warning: {warning}", err=True)
@@ -97,6 +114,43 @@ def _campaign(prepared: Any, options: Any, silent: bool) -> Any:
     for repair in report.repairs:
         click.echo(f"harness: repaired: {repair}", err=True)
     return report
+
+
+def _until_decided(
+    found: list[Any],
+    options: Any,
+    mode: Literal["group-sequential", "sprt"] | None,
+    stage_given: bool,
+    past_futility: bool,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    json_file: Path | None,
+) -> None:
+    from harness.app import running, sequential
+    from harness.errors import UsageError
+    from harness.report.plan_text import dry_run_text, looks_text
+
+    if len(found) > 1:
+        raise UsageError("--until-decided decides one experiment at a time: give them one by one.")
+    sequence = sequential.plan_sequence(found[0], options, mode=mode or "group-sequential", stage_given=stage_given)
+    if dry_run:
+        document = sequence.as_dict()
+        text = f"{dry_run_text(document)}\n{looks_text(sequence.plan)}"
+        answer(lambda: document, lambda: text, as_json=as_json, json_file=json_file)
+        return
+    ended = sequential.run_until_decided(
+        sequence, lambda one, at: _campaign(one, at, quiet or as_json), past_futility=past_futility
+    )
+    document = sequential.sequence_document(ended, running.run_document(ended.report, ended.judged))
+    text = running.run_text(ended.report, ended.judged, colour=coloured(), width=columns())
+    answer(
+        lambda: document,
+        lambda: f"{text}\n\n{sequential.sequence_text(ended)}",
+        as_json=as_json,
+        json_file=json_file,
+    )
+    running.require_complete(ended.report)
 
 
 def _dry_run(prepared: list[Any], as_json: bool, json_file: Path | None) -> None:

@@ -484,7 +484,9 @@ def _success_count(side: Sample, target: float) -> Finding | None:
 
 def check_peeking(pair: Pair) -> Iterator[Finding]:
     """Earlier judgements of the same arm and stage on fewer runs; below two runs there was nothing to see."""
-    earlier = sorted({n for n in pair.candidate.looks if 2 <= n < pair.candidate.n})
+    plan = pair.candidate.plan
+    planned = () if plan is None else plan.runs
+    earlier = sorted({n for n in pair.candidate.looks if 2 <= n < pair.candidate.n and n not in planned})
     if earlier:
         yield f.peeked(pair.candidate.name, earlier, pair.candidate.n)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from harness.stats.proportions import newcombe, two_proportion_p, wilson
 from harness.stats.ratios import cost_of_success, cost_ratio_from_speedup, log_ratio_to_ratio
 from harness.stats.selection import winner_interval
 from harness.stats.shrinkage import empirical_bayes, expected_luck
+
+if TYPE_CHECKING:
+    from harness.comparison.looks import Look
 
 SCHEMA = 1
 
@@ -111,6 +114,8 @@ class CandidateResult:
     findings: tuple[Finding, ...]
     needed: Mapping[str, Decision]
     selection: Selection | None = None
+    look: Look | None = None
+    """Where a sequential campaign stands; its intervals are the repeated ones then."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Why a bare number is None, by its path in the JSON."""
 
@@ -147,6 +152,7 @@ class CandidateResult:
             "findings": [finding.as_dict() for finding in self.findings],
             "reasons": dict(self.reasons),
         }
+        out |= {"sequential": self.look.as_dict()} if self.look else {}
         return out | ({"selection": self.selection.as_dict()} if self.selection else {})
 
 
@@ -259,7 +265,8 @@ def _success(sample: Sample, time: Contrast, target: float | None) -> tuple[dict
 def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> CandidateResult:
     found = findings_of(pair)
     luck = expected_luck(pair.candidates, _own_errors([pair])[0]) if pair.candidates > 1 else None
-    judged = judge(pair, found, levels, selection.luck_pp if selection else luck)
+    judged = _judged(pair, found, levels, selection.luck_pp if selection else luck)
+    look = judged.look
     interleaved = pair.design == "interleaved"
     times = (pair.blocks.control, pair.blocks.candidate) if interleaved else (pair.control_timed, pair.candidate_timed)
     left_out = {"outside complete blocks": pair.candidate_timed.rows - pair.blocks.n} if interleaved else {}
@@ -269,11 +276,11 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
     one = CandidateResult(
         control=_arm(pair.control, times[0], pair.promise.target, timed(pair.control)[1]),
         candidate=_arm(pair.candidate, times[1], pair.promise.target, left_out),
-        difference_pp=_difference(pair),
+        difference_pp=_difference(pair) if look is None else look.repeated_pp,
         p=pair.difference_pp.p_two_sided(),
         effect_size=hedges_g(pair.candidate.accuracy, pair.control.accuracy),
         endpoints=judged.endpoints,
-        speedup=_speedup(pair, judged),
+        speedup=_speedup(pair, judged) if look is None or not interleaved else look.repeated_speedup,
         design=pair.design,
         invocations=pair.blocks.invocations if interleaved else 0,
         icc=clustered.icc if clustered else None,
@@ -288,6 +295,7 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
         findings=judged.findings,
         needed=judged.needed,
         selection=selection,
+        look=look,
     )
     return replace(one, reasons=_reasons(one, pair))
 
@@ -322,6 +330,14 @@ def _reasons(one: CandidateResult, pair: Pair) -> dict[str, str]:
             "selection.conditional_pp": (won.value, won.reason),
         }
     return {path: reason for path, (value, reason) in missing.items() if value is None or value != value}
+
+
+def _judged(pair: Pair, found: list[Finding], levels: Levels | None, luck_pp: float | None) -> Judged:
+    if pair.candidate.plan is None:
+        return judge(pair, found, levels, luck_pp)
+    from harness.comparison.looks import judge_at_look  # only here: few comparisons are sequential
+
+    return judge_at_look(pair, found, levels, luck_pp)
 
 
 def _difference(pair: Pair) -> Estimate:

@@ -296,6 +296,15 @@ def peeked(arm: str, looks: list[int], n: int) -> Finding:
     )  # fmt: skip
 
 
+def between_looks(looks: Sequence[int], n: int) -> Finding:
+    shown = ", ".join(map(str, looks[:8])) + (", ..." if len(looks) > 8 else "")
+    return Finding(
+        "peeked", "warn",
+        f"The plan of this campaign looks at {shown} runs, and there are {n} now: what is seen between the looks decides nothing.",
+        "Let it go on to its next look: the same `harness run ... --until-decided` again.", NOTHING,
+    )  # fmt: skip
+
+
 def best_of_k(k: int, endpoints: Sequence[str], luck_pp: float | None) -> Finding:
     why = f"at the level of {k} tries the {' and the '.join(endpoints)} {'is' if len(endpoints) == 1 else 'are'} not proven"
     if luck_pp is not None:

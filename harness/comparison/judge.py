@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from scipy import special
 
@@ -16,6 +17,9 @@ from harness.stats.contrast import Contrast
 from harness.stats.equivalence import tost
 from harness.stats.power import invocations, runs_to_prove, runs_to_prove_balanced
 from harness.stats.shrinkage import shrink_one
+
+if TYPE_CHECKING:
+    from harness.comparison.looks import Look
 
 UNDECIDED = "neither proven nor refuted"
 HANGS_ON_OUTLIERS = "outliers: without the blocks that lie far apart it is decided differently"
@@ -192,11 +196,22 @@ class Judged:
     needed: dict[str, Decision]
     findings: tuple[Finding, ...]
     more_runs: int | None
+    look: Look | None = None
+    """Of a sequential campaign: where it stands."""
 
 
-def judge(pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp: float | None) -> Judged:
-    """The verdict of one pair: joined endpoints, and a pass capped by too few runs, the stage and the other candidates."""
-    plain = plain_levels(pair.promise.alpha)
+def judge(
+    pair: Pair,
+    found: list[Finding],
+    simultaneous: Levels | None,
+    luck_pp: float | None,
+    levels: Levels | None = None,
+) -> Judged:
+    """The verdict of one pair: joined endpoints, and a pass capped by too few runs, the stage and the other candidates.
+
+    `levels` are those of a sequential look; the promise's alpha elsewhere.
+    """
+    plain = levels or plain_levels(pair.promise.alpha)
     ends = _at(pair, found, plain)
     needed = required(pair, ends)
     verdict = joined(needed)

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.comparison.frame import Frame, concatenate, row_keys
 from harness.model.experiment import STAGES
+
+if TYPE_CHECKING:
+    from harness.design.looks import LookPlan
 
 FloatArray = NDArray[np.float64]
 TOLERANCE = 5e-7  # half a unit of the sixth decimal, where only a rounded accuracy is known
@@ -35,6 +38,8 @@ class Sample:
     duplicates: int = 0
     stage: str | None = None
     looks: tuple[int, ...] = ()
+    plan: LookPlan | None = None
+    """Of an arm whose looks were planned before its first run."""
     store: str = ""
     arm: str = ""
     siblings: int = 0

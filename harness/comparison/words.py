@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from harness.comparison.checks import ENOUGH_RUNS
 from harness.comparison.judge import UNDECIDED, Judged
 from harness.comparison.pair import Pair, Promise
 from harness.model.estimate import Decision, Estimate
+
+if TYPE_CHECKING:
+    from harness.comparison.looks import Look
 
 MINUS = "−"
 FLAGS = {"margin": "--margin-pp", "target": "--target", "max_slowdown": "--max-slowdown"}
@@ -103,29 +107,34 @@ def headline(pair: Pair, judged: Judged) -> str:
     """The verdict in one sentence, with the bounds and p-values that it rests on."""
     match judged.verdict:
         case "pass":
-            shown = _evidence(pair, dict(reversed(judged.needed.items())))
-            return f"{PASSED[pair.promise.claim]}: {shown}{_caveat(pair, judged)}{_unjudged(pair, judged)}"
+            shown = _evidence(pair, judged, dict(reversed(judged.needed.items())))
+            return f"{PASSED[pair.promise.claim]}: {shown}{_caveat(pair, judged)}{_unjudged(pair, judged)}{_at_look(judged)}"
         case "fail":
             failed = {name: d for name, d in judged.needed.items() if d.decision == "fail"}
-            return f"{FAILED[next(iter(failed))]}: {_evidence(pair, failed)}"
+            return f"{FAILED[next(iter(failed))]}: {_evidence(pair, judged, failed)}{_at_look(judged)}"
         case "refused":
             return f"REFUSED: {_refusal(judged.needed)}"
         case "inconclusive":
             return f"INCONCLUSIVE: {_blocking(pair, judged)}"
 
 
-def _evidence(pair: Pair, decisions: Mapping[str, Decision]) -> str:
-    return ", ".join(_told(pair, name, d) for name, d in decisions.items())
+def _at_look(judged: Judged) -> str:
+    return "" if judged.look is None else f" ({judged.look.name})"
 
 
-def _told(pair: Pair, name: str, d: Decision) -> str:
+def _evidence(pair: Pair, judged: Judged, decisions: Mapping[str, Decision]) -> str:
+    return ", ".join(_told(pair, judged, name, d) for name, d in decisions.items())
+
+
+def _told(pair: Pair, judged: Judged, name: str, d: Decision) -> str:
     """One decided endpoint with its bound and p."""
     passed = d.decision == "pass"
-    promise, p = pair.promise, f" ({p_text(d.p)})" if d.decision == "pass" else ""
+    promise, p = pair.promise, f" ({p_text(d.p)})" if passed and d.p is not None else ""
     if name == "bar":
         edge = "at least" if passed else "at most"
-        shown = 100 * pair.candidate_mean.value
-        return f"accuracy {shown:.3f} % ({edge} {100 * (d.bound or 0):.3f} %) {'reaches' if passed else 'is below'} {_target(promise)}{p}"
+        limit = d.reason if d.bound is None else f"{edge} {100 * d.bound:.3f} %"
+        shown = f"accuracy {100 * pair.candidate_mean.value:.3f} % ({limit})"
+        return f"{shown} {'reaches' if passed else 'is below'} {_target(promise)}{p}"
     if name == "time":
         s = math.exp(pair.log_speedup.contrast.value)
         return (
@@ -144,19 +153,18 @@ def _told(pair: Pair, name: str, d: Decision) -> str:
         s = math.exp(pair.log_speedup.contrast.value)
         return f"time {'not ' if passed else ''}slower by {slow} (speed-up {s:.3f}×, bound {d.bound:.3f}×)"
     if name == "superiority":
-        return f"{_difference(pair)}{p if passed else ', not higher'}"
+        return f"{_difference(pair, judged)}{p if passed else ', not higher'}"
     margin = f"{number(promise.margin_pp or 0, 2)} pp"
     if name == "equivalence":
-        return f"accuracy {'within' if passed else 'outside'} ±{margin} ({_difference(pair)}){p}"
+        return f"accuracy {'within' if passed else 'outside'} ±{margin} ({_difference(pair, judged)}){p}"
     if passed:
         return f"accuracy not worse by {margin}{p}"
-    return (
-        f"accuracy lower by more than {margin} ({_difference(pair)}; at most {number(d.bound or 0, 3, sign=True)} pp)"
-    )
+    limit = d.reason if d.bound is None else f"at most {number(d.bound, 3, sign=True)} pp"
+    return f"accuracy lower by more than {margin} ({_difference(pair, judged)}; {limit})"
 
 
-def _difference(pair: Pair) -> str:
-    return pp_interval(pair.difference_pp.estimate())
+def _difference(pair: Pair, judged: Judged) -> str:
+    return pp_interval(pair.difference_pp.estimate() if judged.look is None else judged.look.repeated_pp)
 
 
 def _target(promise: Promise) -> str:
@@ -165,9 +173,9 @@ def _target(promise: Promise) -> str:
 
 def _caveat(pair: Pair, judged: Judged) -> str:
     """A pass within the margin that is nevertheless a proven loss is said to be one."""
-    upper = pair.difference_pp.upper(pair.promise.alpha)
+    upper = pair.difference_pp.upper(pair.promise.alpha) if judged.look is None else judged.look.repeated_pp.high
     if pair.promise.claim in ("faster", "no-regression") and upper is not None and upper < 0:
-        return f" (but proven lower, within the margin: {_difference(pair)})"
+        return f" (but proven lower, within the margin: {_difference(pair, judged)})"
     return ""
 
 
@@ -204,17 +212,31 @@ def _blocking(pair: Pair, judged: Judged) -> str:
     undecided = {name: d for name, d in judged.needed.items() if d.decision == "inconclusive"}
     if not undecided:
         return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least"
-    named = ", ".join(_open_question(pair, name) + _why(d) for name, d in undecided.items())
+    named = ", ".join(_open_question(pair, judged, name) + _why(d) for name, d in undecided.items())
+    if judged.look is not None:
+        return f"{named}; {_what_next(judged.look)}"
     if judged.more_runs is None:
         return f"{named}; the estimate cannot be told from no effect yet, so no number of runs can be promised"
     return f"{named}; about {judged.more_runs} more runs would decide it"
+
+
+def _what_next(look: Look) -> str:
+    """Where an open sequential question goes from here."""
+    match look.stop:
+        case "futility":
+            return f"stopped at {look.name}: with the {look.plan.largest} planned runs it would hardly pass"
+        case "last look":
+            return f"the {look.plan.largest} planned runs are spent"
+        case _:
+            following = look.plan.next_after(look.n)
+            return f"{look.name}; the next is at {following} runs" if following else look.name
 
 
 def _why(d: Decision) -> str:
     return "" if d.reason in ("", UNDECIDED) else f" ({d.reason})"
 
 
-def _open_question(pair: Pair, name: str) -> str:
+def _open_question(pair: Pair, judged: Judged, name: str) -> str:
     promise = pair.promise
     if name == "bar":
         shown = f" ({100 * pair.candidate_mean.value:.3f} %)" if pair.candidate.n else ""
@@ -223,7 +245,7 @@ def _open_question(pair: Pair, name: str) -> str:
         return "whether it is faster is open"
     if name.startswith("time"):
         return f"whether time stays within {100 * (promise.max_slowdown or 0):g} % is open"
-    shown = f" ({_difference(pair)})" if pair.candidate.n and pair.control.n else ""
+    shown = f" ({_difference(pair, judged)})" if pair.candidate.n and pair.control.n else ""
     if name == "superiority":
         return f"whether accuracy is higher is open{shown}"
     relation = "within ±" if name == "equivalence" else "not worse by "

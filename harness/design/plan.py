@@ -80,8 +80,12 @@ def make_plan(
     slot: int,
     done: Collection[tuple[str, int]],
     invocations: int | None = None,
+    starts: int | None = None,
 ) -> Plan:
-    """What is missing up to `seeds` replicates of every arm; `done` holds (arm, replicate) pairs that are there."""
+    """What is missing up to `seeds` replicates of every arm; `done` holds (arm, replicate) pairs that are there.
+
+    `invocations` are those of all `seeds`, of which the missing ones get their share; `starts` those of the missing ones.
+    """
     blocks = []
     for replicate in range(seeds):
         order = block_order(arms, seed_root, experiment, stage, replicate)
@@ -89,7 +93,7 @@ def make_plan(
         if missing:
             blocks.append(Block(replicate, seed_of(slot, stage, replicate), missing))
     planned = min(seeds, invocations) if invocations else default_invocations(seeds)
-    count = min(len(blocks), math.ceil(planned * len(blocks) / seeds))
+    count = min(len(blocks), starts or math.ceil(planned * len(blocks) / seeds))
     return Plan(tuple(Invocation(tuple(part)) for part in _deal(blocks, count)))
 
 

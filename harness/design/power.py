@@ -94,3 +94,51 @@ def _looks(wish: Wish, looks: int) -> dict[str, Any]:
         "expected_share": {"no_effect": plan.expected_size(0.0), "full_effect": plan.expected_size(1.0)},
     }
     return out
+
+
+# --- ways to the same answer -----------------------------------------------------------------------------------
+
+SCREEN, CONFIRM, FINAL = 25, 200, 1000
+"""Seeds an arm of the ladder's stages."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Networks a seed: of each candidate one, and `own` of the control less those that candidates share with it."""
+
+    candidates: int
+    own: int = 1
+    frozen: bool = False
+
+    def trainings(self, seeds: float, candidates: int | None = None) -> float:
+        """Networks for so many seeds of so many candidates and of the control beside them."""
+        k = self.candidates if candidates is None else candidates
+        return seeds * max(1, k + (0 if self.frozen else self.own))
+
+
+def designs(seeds: int, cost: Cost, *, alpha: float, power: float) -> list[dict[str, Any]]:
+    """Networks that each way trains: expected without an effect and with the planned one, and at most.
+
+    `fixed` and `until-decided` decide about one candidate on `seeds` (each of several in its turn); the ladder chooses among
+    all of them: 25 seeds of every arm, 200 more of the best third, 1000 fresh ones of the last.
+    """
+    k = cost.candidates
+    one = cost.trainings(seeds, 1)
+    plan = sequential.plan(
+        sequential.equal_looks(5), alpha=alpha, power=power, futility=sequential.hwang_shih_decani(-2)
+    )
+    shares = {"no_effect": plan.expected_size(0.0), "full_effect": plan.expected_size(1.0), "most": plan.inflation}
+    out: list[dict[str, Any]] = [
+        {"design": "fixed", "no_effect": k * one, "full_effect": k * one, "most": k * one},
+        {"design": "until-decided", **{key: k * one * share for key, share in shares.items()}},
+    ]
+    if k > 1:
+        kept = max(1, min(10, round(k / 3)))
+        all_stages = cost.trainings(SCREEN) + cost.trainings(CONFIRM, kept) + cost.trainings(FINAL, 1)
+        out.append({"design": "ladder", "no_effect": all_stages, "full_effect": all_stages, "most": all_stages})
+    return out
+
+
+def recommended(candidates: int) -> str:
+    """One candidate: stop when it is decided. Several: choose first, and decide on fresh seeds."""
+    return "until-decided" if candidates == 1 else "ladder"

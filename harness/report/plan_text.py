@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.design.looks import LookPlan
 
 
 def dry_run_text(plan: Mapping[str, Any]) -> str:
@@ -19,6 +22,23 @@ def dry_run_text(plan: Mapping[str, Any]) -> str:
         )
     lines += _arms(plan["arms"])
     lines += [f"note: {note}" for note in plan["notes"]]
+    return "\n".join(lines)
+
+
+def looks_text(plan: LookPlan) -> str:
+    """The looks of a sequential plan: runs an arm, process starts and bounds."""
+    if plan.mode == "sprt":
+        return (
+            f"looks at {plan.runs[0]} runs an arm and every {plan.runs[1] - plan.runs[0] if len(plan.runs) > 1 else 0} on, at most "
+            f"{plan.largest}; sequential probability ratio test at alpha {plan.alpha:g}, power {plan.power:g}"
+        )
+    rows = zip(plan.runs, plan.starts, plan.efficacy, plan.futility, strict=True)
+    lines = [
+        f"looks, in place of {plan.fixed} runs an arm in one go (one-sided alpha {plan.alpha:g}, power {plan.power:g})"
+    ]
+    for k, (runs, starts, high, low) in enumerate(rows, 1):
+        end = "decided or not" if k == len(plan.runs) else f"hopeless below z {low:+.2f}"
+        lines.append(f"  {k}  {runs:>5} runs an arm  {starts:>3} process starts  proven above z {high:.2f}, {end}")
     return "\n".join(lines)
 
 
@@ -65,8 +85,26 @@ def plan_text(document: Mapping[str, Any]) -> str:
     if document.get("hours") is not None:
         price = "" if document["price"] is None else f", price {document['price']:.2f}"
         lines.append(f"{document['trainings']} networks to train, about {_duration(document['hours'])}{price}")
+    if "designs" in document:
+        lines += _design_lines(document)
     lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join(lines)
+
+
+def _design_lines(document: Mapping[str, Any]) -> list[str]:
+    """The ways to the answer with their networks, and hours where the time of a run is known."""
+
+    def cell(way: Mapping[str, Any], key: str) -> str:
+        hours = way[f"hours_{key}"]
+        return f"{way[key]:,.0f}" + ("" if hours is None else f" ({_duration(hours)})")
+
+    columns = {"no effect": "no_effect", "the planned effect": "full_effect", "at most": "most"}
+    rows = [["networks to train", *columns]]
+    rows += [[f"  {way['design']}", *(cell(way, key) for key in columns.values())] for way in document["designs"]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    how = {"until-decided": "`harness run --until-decided`", "ladder": "`harness ladder`"}[document["recommended"]]
+    return [*lines, f"recommended: {how}"]
 
 
 def _source_lines(document: Mapping[str, Any]) -> list[str]:

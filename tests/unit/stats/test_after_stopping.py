@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.stats.sequential import after_stopping, efficacy_bounds, equal_looks, stagewise_p
+from harness.stats.sequential import after_stopping, efficacy_bounds, equal_looks, hwang_shih_decani, plan, stagewise_p
 
 TIMES = equal_looks(5)
 BOUNDS = efficacy_bounds(TIMES, alpha=0.05)
@@ -58,3 +58,22 @@ def test_p_at_the_truth_is_uniform_and_so_the_median_is_unbiased_and_the_interva
     for value, share in ((one.median, 0.5), (one.low, 0.025), (one.high, 0.975)):
         found = stagewise_p(TIMES[: look[0] + 1], BOUNDS, z=float(z[0, look[0]]), drift=value)
         assert found == pytest.approx(share, abs=1e-7)
+
+
+@pytest.mark.parametrize("drift", [0.0, 2.9265])
+def test_stops_for_futility_are_the_least_extreme_ends(drift: float) -> None:
+    """With both bounds obeyed p is uniform too; leaving futility out, the ends of nothing would look too small."""
+    campaigns = 400
+    lower = plan(TIMES, alpha=0.05, futility=hwang_shih_decani(-2)).futility
+    assert lower is not None
+    rng = np.random.default_rng(6)
+    z = rng.normal(drift * 0.2, math.sqrt(0.2), (campaigns, 5)).cumsum(axis=1) / np.sqrt(TIMES)
+    out = (z >= np.array(BOUNDS)) | (z < np.array(lower))
+    look = np.where(out.any(axis=1), out.argmax(axis=1), 4).tolist()
+    ends = [(k, float(row[k])) for k, row in zip(look, z, strict=True)]
+    p = np.array([stagewise_p(TIMES[: k + 1], BOUNDS, lower, z=x, drift=drift) for k, x in ends])
+    for share in (0.025, 0.5, 0.975):
+        assert abs((p < share).mean() - share) < 3 * math.sqrt(share * (1 - share) / campaigns)
+    if drift == 0:
+        ignoring = np.array([stagewise_p(TIMES[: k + 1], BOUNDS, z=x) for k, x in ends])
+        assert (ignoring < 0.5).mean() < 0.46

@@ -1,0 +1,128 @@
+"""Everything that was ever held against one baseline: a claim is one of all the tries, not the only one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError, StoreError
+
+if TYPE_CHECKING:
+    from harness.selection import Chosen, Shelf
+    from harness.store.read import Store
+
+
+def family_of(name: str, results: Path) -> dict[str, Any] | None:
+    """The arms of all stores that ran beside the control of `name`, or its like, with Holm's p over them; None where there is none.
+
+    Every arm stands for one try: its runs by stage, its looks, its runs that do not count, and the verdict on it. p is that of
+    the claim (the largest of its endpoints'); arms that cannot be judged count as tries all the same.
+    """
+    from harness.selection import Shelf
+    from harness.stats.multiplicity import holm
+    from harness.store.read import open_store, store_names
+
+    shelf = Shelf(results)
+    control = _control_of(shelf, name)
+    if control is None:
+        return None
+    tries: list[dict[str, Any]] = []
+    unreadable: list[str] = []
+    for other in store_names(results):
+        try:
+            tries += _tries(shelf, control, open_store(results, other), results)
+        except StoreError as problem:
+            unreadable.append(str(problem))
+    if not tries:
+        return None
+    known = [one for one in tries if one["p"] is not None]
+    others = len(tries) - len(known)
+    adjusted = holm([one["p"] for one in known] + [1.0] * others).tolist() if known else []
+    for one in tries:
+        one["holm_p"] = None
+    for one, p in zip(known, adjusted, strict=False):
+        one["holm_p"] = p
+    return {"control": f"{control.store.name}:{control.arm}", "tries": tries, "unreadable": unreadable}
+
+
+def _control_of(shelf: Shelf, name: str) -> Chosen | None:
+    """The control of a store, or its single arm, where its configuration is known."""
+    try:
+        found = shelf.find(name)
+    except HarnessError:
+        return None
+    one = next((arm for arm in found if arm.role == "control"), found[0] if len(found) == 1 else None)
+    return one if one is not None and one.config_hash else None
+
+
+def _tries(shelf: Shelf, control: Chosen, store: Store, results: Path) -> list[dict[str, Any]]:
+    """The candidates of a store whose control has the same configuration, or which is the control's own store."""
+    alike = [a for a in store.arms() if a.get("role") == "control" and a.get("config_hash") == control.config_hash]
+    if not alike:
+        return []
+    return [_try(control, arm, results) for arm in shelf.arms(store) if arm.role == "candidate"]
+
+
+def _try(control: Chosen, arm: Chosen, results: Path) -> dict[str, Any]:
+    from harness.store.read import ledger_of
+
+    looks = [e.get("n") for e in ledger_of(arm.store) if e.get("event") == "look" and e.get("arm") == arm.arm]
+    rows = arm.rows.where(~arm.rows["warmup"])
+    done = (rows["status"] == "completed") | (rows["status"] == "")
+    facts = {
+        "store": arm.store.name,
+        "arm": arm.arm,
+        "config_hash": arm.config_hash,
+        "runs": dict(Counter(rows.where(done)["stage"].tolist())),
+        "not_counted": int(rows.rows - done.sum()),
+        "looks": looks,
+    }
+    return facts | _judgement(control, arm, results)
+
+
+def _judgement(control: Chosen, arm: Chosen, results: Path) -> dict[str, Any]:
+    from harness.app.judging import Asked, judge
+
+    names = [f"{control.store.name}:{control.arm}", f"{arm.store.name}:{arm.arm}"]
+    try:
+        judged = judge(names, results, Asked(), note=False)
+    except HarnessError as problem:
+        return {"claim": None, "verdict": None, "p": None, "reason": str(problem)}
+    one = judged.comparisons[0]
+    values = [d.p for d in one.needed.values()]
+    whole = max((p for p in values if p is not None), default=None) if all(p is not None for p in values) else None
+    return {"claim": judged.promise.claim, "verdict": one.verdict, "p": whole, "reason": one.headline}
+
+
+def family_lines(family: Mapping[str, Any], alpha: float = 0.05) -> list[str]:
+    """The tries as people read them: those that stand alone first, then what all of them together leave standing."""
+    tries = family["tries"]
+    again = [name for name, count in Counter(t["config_hash"] for t in tries if t["config_hash"]).items() if count > 1]
+    lines = [f"held against {family['control']}: {len(tries)} arms in {len({t['store'] for t in tries})} experiments"]
+    rows = [["arm", "runs", "looks", "not counted", "verdict", "p", "Holm p"], *map(_row, tries)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines += ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    passed = [t for t in tries if t["verdict"] == "pass"]
+    stand = [t for t in passed if t["holm_p"] is not None and t["holm_p"] < alpha]
+    lines.append(
+        f"  {len(passed)} pass alone, {len(stand)} of them also as one of {len(tries)} (Holm, alpha {alpha:g})"
+    )
+    for config in again:
+        where = ", ".join(f"{t['store']}:{t['arm']}" for t in tries if t["config_hash"] == config)
+        lines.append(f"  the same configuration was tried more than once, on other seeds: {where}")
+    return lines + [f"  not read: {problem}" for problem in family["unreadable"]]
+
+
+def _row(one: Mapping[str, Any]) -> Sequence[str]:
+    from harness.comparison.words import p_text
+
+    runs = ", ".join(f"{count} {stage or 'of no stage'}" for stage, count in one["runs"].items())
+    shown = [
+        "" if one[key] is None else p_text(one[key]).removeprefix("p = ").removeprefix("p ") for key in ("p", "holm_p")
+    ]
+    return [
+        f"{one['store']}:{one['arm']}", runs or "none", str(len(one["looks"])), str(one["not_counted"]),
+        one["verdict"] or "not judged", *shown,
+    ]  # fmt: skip

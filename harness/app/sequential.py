@@ -1,0 +1,233 @@
+"""What `run --until-decided` does: a campaign that grows from look to look of a plan, and stops as soon as it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.app.judging import Asked, judge, promise_of
+from harness.app.preparing import Prepared, RunOptions, prepare_run
+from harness.app.running import RunReport
+from harness.errors import UsageError
+from harness.model.experiment import Experiment
+
+if TYPE_CHECKING:
+    from harness.comparison.compare import Comparison
+    from harness.comparison.looks import Look
+    from harness.design.looks import LookPlan
+
+Campaign = Callable[[Prepared, RunOptions], RunReport]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A sequential campaign before its first run, or wherever it stands: the experiment in its stage, and its plan."""
+
+    experiment: Experiment
+    options: RunOptions
+    plan: LookPlan
+    store: str
+
+    @property
+    def candidate(self) -> str:
+        return self.experiment.candidates[0].name
+
+    def at(self, index: int) -> tuple[Experiment, RunOptions]:
+        """The campaign from the look before to this one."""
+        planned: dict[str, dict[str, Any]] = {self.experiment.stage: {self.candidate: self.plan.as_dict()}}
+        fresh = self.plan.starts[index] - (self.plan.starts[index - 1] if index else 0)
+        return (
+            replace(self.experiment, seeds=self.plan.runs[index]),
+            replace(self.options, starts=fresh, looks=planned),
+        )
+
+    def whole(self) -> Prepared:
+        """All that the plan may come to."""
+        experiment = replace(self.experiment, seeds=self.plan.largest)
+        return prepare_run(experiment, replace(self.options, starts=self.plan.starts[-1]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of `run --until-decided --dry-run`."""
+        return self.whole().as_dict() | {"plan": self.plan.as_dict()}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Where a sequential campaign ended: its last look, or None where runs could not be had."""
+
+    sequence: PlannedRun
+    report: RunReport
+    judged: Comparison | None
+
+    @property
+    def look(self) -> Look | None:
+        return None if self.judged is None else self.judged.comparisons[0].look
+
+
+def plan_sequence(
+    experiment: Experiment, options: RunOptions, *, mode: Literal["group-sequential", "sprt"], stage_given: bool
+) -> PlannedRun:
+    """The plan that the store holds, or a new one in place of the experiment's seeds.
+
+    Raises UsageError where there is nothing to plan for: no control, several candidates, no margin, runs made before
+    any plan, or a plan of another kind.
+    """
+    from harness.selection import stored_plan
+    from harness.store.read import checked_store_name, open_store
+
+    experiment = _fit_to_decide(experiment, stage_given=stage_given)
+    name = checked_store_name(options.store_name or experiment.name)
+    store = open_store(options.results, name)
+    candidate = experiment.candidates[0].name
+    wanted = _new_plan(experiment, mode)
+    plan = stored_plan(store, experiment.stage, candidate)
+    if plan is None:
+        prepared = prepare_run(experiment, options)
+        if prepared.done.get(candidate):
+            raise UsageError(
+                f"{store.runs_path} holds {prepared.done[candidate]} runs of {candidate} in stage {experiment.stage}, made before any "
+                "plan: looks count only where they were planned before the first run. Take fresh seeds: another --stage, or --as NAME."
+            )
+        return PlannedRun(experiment, options, wanted, name)
+    if (plan.mode, plan.fixed, plan.alpha) != (wanted.mode, wanted.fixed, wanted.alpha):
+        raise UsageError(
+            f"{store.folder} has a plan already: {plan.mode} in place of {plan.fixed} seeds at alpha {plan.alpha:g}; asked for is "
+            f"{wanted.mode}, {wanted.fixed} seeds, alpha {wanted.alpha:g}. A plan stands once it is made: give the same command as "
+            "before, or take fresh seeds with --as NAME."
+        )
+    return PlannedRun(experiment, options, plan, name)
+
+
+def _fit_to_decide(experiment: Experiment, *, stage_given: bool) -> Experiment:
+    """The experiment in a stage that may decide. Raises UsageError where it has no single question."""
+    if experiment.control is None or not experiment.candidates:
+        raise UsageError(
+            f"{experiment.name}: --until-decided compares a candidate with a control, and there is none. State `control`."
+        )
+    if len(experiment.candidates) > 1:
+        names = ", ".join(arm.name for arm in experiment.candidates[:8])
+        raise UsageError(
+            f"{experiment.name} has {len(experiment.candidates)} candidates ({names}), and --until-decided decides about one. "
+            "Name it with --arm NAME, or let `harness ladder` choose it."
+        )
+    if experiment.stage == "screen":
+        if stage_given:
+            raise UsageError("stage 'screen' decides nothing, so there is nothing to stop for. Use --stage confirm.")
+        experiment = replace(experiment, stage="confirm")
+    promise = promise_of(Asked(), experiment.as_dict(), "faster")
+    if promise.claim != "accurate" and promise.margin_pp is None:
+        raise UsageError(
+            f"{experiment.name}: claim {promise.claim!r} needs a margin: state margin_pp in the experiment."
+        )
+    return experiment
+
+
+def _new_plan(experiment: Experiment, mode: str) -> LookPlan:
+    from harness.design.looks import plan_looks, plan_sprt
+
+    promise = promise_of(Asked(), experiment.as_dict(), "faster")
+    timed = promise.claim == "faster" or (
+        promise.claim in ("no-regression", "equivalent") and promise.max_slowdown is not None
+    )
+    if mode == "group-sequential":
+        return plan_looks(experiment.seeds, alpha=promise.alpha, timed=timed)
+    if timed or promise.claim == "equivalent":
+        raise UsageError(
+            f"--mode sprt decides whether accuracy is higher or not worse, not claim {promise.claim!r}"
+            + (" with max_slowdown" if promise.claim == "no-regression" else "")
+            + ": time is a matter of process starts. Leave --mode out."
+        )
+    if not promise.margin_pp:
+        raise UsageError(
+            "--mode sprt weighs two values against each other: state margin_pp, the difference worth finding."
+        )
+    return plan_sprt(experiment.seeds, alpha=promise.alpha)
+
+
+def run_until_decided(sequence: PlannedRun, campaign: Campaign, *, past_futility: bool = False) -> Ended:
+    """From where the store stands to the look at which the plan stops. `campaign` makes the runs that a look lacks.
+
+    Every look is in the ledger once. Where runs cannot be had there is no look; the report says what is missing.
+    """
+    plan, report = sequence.plan, None
+    done = min(sequence.whole().done.values())
+    for index, n in enumerate(plan.runs):
+        if n < done:
+            continue
+        experiment, options = sequence.at(index)
+        report = campaign(prepare_run(experiment, options), options)
+        if report.missing:
+            return Ended(sequence, report, None)
+        ended = Ended(sequence, report, _judged(sequence))
+        _note(sequence, ended)
+        if ended.look is None or ended.look.stop is None or (ended.look.stop == "futility" and past_futility):
+            continue
+        return ended
+    if report is None:  # more runs than the plan had: topped up by another command
+        report = RunReport(sequence.whole(), sequence.whole().done)
+    return Ended(sequence, report, _judged(sequence))
+
+
+def _judged(sequence: PlannedRun) -> Comparison:
+    control = sequence.experiment.control
+    assert control is not None
+    names = [f"{sequence.store}:{name}" for name in (control.name, sequence.candidate)]
+    return judge(names, sequence.options.results, Asked(stage=sequence.experiment.stage))
+
+
+def _note(sequence: PlannedRun, ended: Ended) -> None:
+    """One line for each look."""
+    from harness.logger import note_in_ledger
+    from harness.store.read import ledger_of, open_store
+
+    if ended.look is None or ended.judged is None:
+        return
+    folder: Path = sequence.options.results / sequence.store
+    facts: dict[str, Any] = {
+        "arm": sequence.candidate,
+        "stage": sequence.experiment.stage,
+        "n": ended.look.n,
+        "verdict": ended.judged.comparisons[0].verdict,
+        "stop": ended.look.stop,
+    }
+    known = (
+        e for e in ledger_of(open_store(sequence.options.results, sequence.store)) if e.get("event") == "planned-look"
+    )
+    if not any(facts.items() <= dict(entry).items() for entry in known):
+        note_in_ledger(folder, "planned-look", facts)
+
+
+# --- words --------------------------------------------------------------------------------------------------
+
+
+def sequence_document(ended: Ended, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of `run --until-decided`: that of `run`, with the plan and the last look."""
+    look = None if ended.look is None else ended.look.as_dict()
+    return dict(document) | {"plan": ended.sequence.plan.as_dict(), "look": look}
+
+
+def sequence_text(ended: Ended) -> str:
+    """What stopped the campaign, what it cost, and the estimates that the stopping does not bias."""
+    from harness.comparison.words import pp_interval, ratio_interval
+
+    look, plan = ended.look, ended.sequence.plan
+    if look is None:
+        return "No look yet: runs are missing."
+    why = {
+        "decided": "decided",
+        "futility": "stopped for futility (--past-futility goes on: the bound is no obligation)",
+        "last look": "the planned runs are spent, and it is not decided",
+    }
+    fixed = f"{plan.fixed} in one go" if plan.mode == "group-sequential" else f"{plan.fixed} of a fixed design"
+    lines = [
+        f"{look.n} runs an arm (at most {plan.largest}, in place of {fixed}), {look.name}: "
+        + (why[look.stop] if look.stop else "not decided")
+    ]
+    if look.stop and look.final_pp.value is not None:
+        speed = f", speed-up {ratio_interval(look.final_speedup)}" if look.final_speedup.value is not None else ""
+        lines.append(
+            f"not biased by the stopping: difference {pp_interval(look.final_pp)}{speed} ({look.final_pp.method})"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""Judging at the looks of a plan: what decides is the look's own bound, and what is printed may be looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from frames import codes, pair
+
+from harness.app.judging import Asked, judge
+from harness.design.looks import LookPlan, plan_looks, plan_sprt
+
+
+@pytest.fixture
+def at_look(tmp_path: Path):
+    """The comparison of the first `n` blocks of a campaign of this plan, read from a store."""
+
+    def judged(plan: LookPlan, n: int, *, claim: str = "accurate", **made: Any) -> dict[str, Any]:
+        promises = {"margin_pp": 0.05, "target": None, "max_slowdown": None, "alpha": plan.alpha, "claim": claim}
+        starts = max(s for s, runs in zip(plan.starts, plan.runs, strict=True) if runs <= n)
+        sides = pair(n, invocations=starts, **made)
+        folder = tmp_path / "results" / f"drawn{n}{claim}"
+        folder.mkdir(parents=True)
+        pd.concat(sides).to_csv(folder / "runs.csv", index=False)
+        arms = [{"name": name, "role": name, "config": {}} for name in ("control", "candidate")]
+        stored = {"name": folder.name, "arms": arms, "sequential": {"confirm": {"candidate": plan.as_dict()}}}
+        (folder / "experiment.json").write_text(json.dumps(stored | promises))
+        return judge([folder.name], tmp_path / "results", Asked()).as_dict()["comparisons"][0]
+
+    return judged
+
+
+ACCURACY = plan_looks(100, alpha=0.05, timed=False)
+
+
+def test_what_passes_at_alpha_does_not_pass_at_an_early_look(at_look) -> None:
+    """A t of about 2.2 after 22 of 112 runs: the first look asks for 4.2, the last for 1.74."""
+    better = {"accuracy": (0.9650, 0.9658), "sd": 0.0012}
+    first = at_look(ACCURACY, ACCURACY.runs[0], **better)
+    assert first["accuracy"]["superiority"]["p"] < 0.05
+    assert (first["verdict"], first["sequential"]["look"], first["sequential"]["stop"]) == ("inconclusive", 1, None)
+    assert (
+        first["sequential"]["next_n"] == ACCURACY.runs[1] and first["more_runs"] == ACCURACY.runs[1] - ACCURACY.runs[0]
+    )
+    last = at_look(ACCURACY, ACCURACY.largest, **better)
+    assert (last["verdict"], last["sequential"]["stop"]) == ("pass", "decided")
+    assert "(look 5 of 5)" in last["headline"] and "peeked" not in codes(last)
+
+
+def test_the_intervals_hold_at_every_look(at_look) -> None:
+    early, late = (at_look(ACCURACY, n) for n in (ACCURACY.runs[0], ACCURACY.largest))
+    widths = [
+        one["accuracy"]["difference_pp"]["ci95"][1] - one["accuracy"]["difference_pp"]["ci95"][0]
+        for one in (early, late)
+    ]
+    assert "repeated interval, look 1 of 5" in early["accuracy"]["difference_pp"]["method"]
+    assert widths[0] > 4 * widths[1], "4.88 standard errors of 22 runs against 2.03 of 112"
+
+
+def test_between_the_looks_nothing_is_decided(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.runs[1] + 3, accuracy=(0.9650, 0.9690))
+    assert one["accuracy"]["superiority"]["decision"] == "pass"
+    assert (one["verdict"], one["sequential"]["look"], one["sequential"]["stop"]) == ("inconclusive", None, None)
+    assert "between the looks" in next(f["message"] for f in one["findings"] if f["code"] == "peeked")
+
+
+def test_a_hopeless_campaign_stops(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.runs[1], accuracy=(0.9650, 0.9648))
+    assert (one["verdict"], one["sequential"]["stop"]) == ("inconclusive", "futility")
+    assert "would hardly pass" in one["headline"]
+    going = at_look(ACCURACY, ACCURACY.runs[0], accuracy=(0.9650, 0.9650))
+    assert going["sequential"]["stop"] is None
+
+
+def test_a_refuted_claim_stops_too(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.runs[2], accuracy=(0.9650, 0.9630))
+    assert (one["verdict"], one["sequential"]["stop"]) == ("fail", "decided")
+    assert one["sequential"]["difference_pp"]["value"] == pytest.approx(-0.2, abs=0.05)
+
+
+def test_the_planned_runs_may_be_spent_undecided(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.largest, accuracy=(0.9650, 0.96512))
+    assert (one["verdict"], one["sequential"]["stop"]) == ("inconclusive", "last look")
+
+
+def test_time_is_first_tested_at_five_process_starts(at_look) -> None:
+    plan = plan_looks(50, alpha=0.05, timed=True)
+    first, second = (at_look(plan, n, claim="faster") for n in plan.runs[:2])
+    assert first["time"]["invocations"] < 5 and second["time"]["invocations"] >= 5
+    assert (first["time"]["decision"]["decision"], first["time"]["decision"]["bound"]) == ("inconclusive", None)
+    assert (
+        "five process starts" in first["time"]["decision"]["reason"]
+        or "5 process starts" in first["time"]["decision"]["reason"]
+    )
+    assert second["time"]["decision"]["decision"] == "pass"
+
+
+def test_what_was_decided_earlier_is_not_corrected_for_a_stop_that_it_did_not_make(at_look) -> None:
+    """25 % faster is plain at the second look; the campaign goes on for accuracy."""
+    plan = plan_looks(100, alpha=0.05, timed=True)
+    one = at_look(plan, plan.largest, claim="faster", accuracy=(0.9650, 0.96498))
+    assert one["sequential"]["stop"] is not None
+    speedup = one["sequential"]["speedup"]
+    assert "decided at an earlier look" in speedup["method"] and speedup["value"] == pytest.approx(1.25, rel=0.01)
+
+
+def test_an_early_stop_overstates_and_is_corrected(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.runs[1], accuracy=(0.9650, 0.9658), sd=0.0012)
+    assert one["sequential"]["stop"] == "decided"
+    plain, corrected = one["accuracy"]["difference_pp"]["value"], one["sequential"]["difference_pp"]["value"]
+    assert 0 < corrected < plain
+
+
+def test_a_likelihood_ratio_decides_by_its_first_crossing(at_look) -> None:
+    plan = plan_sprt(100, alpha=0.05)
+    assert at_look(plan, 25, accuracy=(0.9650, 0.9670))["verdict"] == "pass"
+    refuted = at_look(plan, 40, accuracy=(0.9650, 0.9640))
+    assert (refuted["verdict"], refuted["sequential"]["stop"]) == ("fail", "decided")
+    assert "log likelihood ratio" in refuted["accuracy"]["superiority"]["reason"]
+    open_one = at_look(plan, 20, accuracy=(0.9650, 0.96525))
+    assert (open_one["verdict"], open_one["sequential"]["stop"]) == ("inconclusive", None)
+    assert "confidence sequence" in open_one["accuracy"]["difference_pp"]["method"]
