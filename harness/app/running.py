@@ -87,6 +87,8 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     changes = _changed_promises(store.experiment, description)
     if changes:
         logger.note("promises-changed", changes=changes)
+    if experiment.ladder is not None and "ladder" not in store.experiment:
+        logger.note("ladder", **experiment.ladder)
     logger.describe(description)
     logger.note(
         "campaign",
@@ -120,8 +122,8 @@ def _renamed(experiment: Experiment, name: str) -> Experiment:
 
 
 def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
-    """The new description, with the arms that the store has and this campaign did not ask for."""
-    new = _renamed(experiment, store.name).as_dict()
+    """The new description, with the arms that the store has and this campaign did not ask for, and the plan of its ladder."""
+    new = {k: v for k, v in store.experiment.items() if k == "ladder"} | _renamed(experiment, store.name).as_dict()
     names = {arm["name"] for arm in new["arms"]}
     new["arms"] += [arm for arm in store.arms() if arm.get("name") not in names]
     return new
