@@ -4,7 +4,7 @@
 
 One run's accuracy is normal with a standard deviation of .15 percentage points (pp). The baseline's truth is 94.01 %, the
 bar 94.00 %. Drawn are means and variances of stages, not single runs, which is the same for normal values. Arms are ranked by
-`empirical_bayes`, `proof_chance`, `scores`, `order` and `Ladder.kept`, the very functions of `harness ladder`, and what is decided is
+`believed`, `proof_chance`, `scores`, `order` and `Ladder.kept`, the very functions of `harness ladder`, and what is decided is
 decided by `above` on `welch_from_moments`, as in `harness compare`.
 """
 
@@ -21,12 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.comparison.judge import above
-from harness.comparison.ladder import order, proof_chance, scores
+from harness.comparison.ladder import believed, order, proof_chance, scores
 from harness.comparison.pair import Promise
 from harness.design.ladder import Ladder
 from harness.stats.means import from_moments, welch_from_moments
 from harness.stats.moments import Moments
-from harness.stats.shrinkage import empirical_bayes
 
 FloatArray = NDArray[np.float64]
 
@@ -152,8 +151,7 @@ def _ranked(
     final, control = ladder.sizes[-1], base.n + ladder.sizes[-1]
     out = np.empty((len(differences), count), dtype=np.intp)
     for i, (d, se) in enumerate(zip(differences, errors, strict=True)):
-        believed = empirical_bayes(d, se, centre=0.0)
-        theta = np.array(believed.values)
+        theta, tau = believed(d, se)
         if gains is None:
             out[i] = order(scores(promise.claim, theta, 0.0 * theta, 0.0 * theta), theta)[:count]
             continue
@@ -165,7 +163,7 @@ def _ranked(
         sd = np.sqrt(seen.variance[i])
         chances = [
             proof_chance(
-                promise, shrunk=theta[j], uncertainty=believed.sds[j], error=sd[j] * math.sqrt(1 / final + 1 / control),
+                promise, shrunk=theta[j], uncertainty=tau[j], error=sd[j] * math.sqrt(1 / final + 1 / control),
                 above_target=seen.mean[i, j] - BAR - (d[j] - theta[j]), mean_error=sd[j] / math.sqrt(final),
             )
             for j in range(theta.size)
@@ -273,7 +271,7 @@ def stacks(campaigns: int, seed: int) -> list[str]:
 def trades(campaigns: int, seed: int) -> list[str]:
     """The ranking for `faster` against a plainer one."""
     lines = [
-        "| ranked by | passes | speed-up of the pick | speed-up that is proven, 1 where none is | the pick is worse by more than the margin |"
+        "| ranked by | passes | speed-up of the pick | speed-up proven (else 1) | pick worse by more than the margin |"
     ]
     lines.append("|---|---|---|---|---|")
     rules = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.app.judging import Asked, judge, promise_of
 from harness.app.preparing import Prepared, RunOptions, prepare_run, trainer_infos
-from harness.app.running import RunReport
+from harness.app.running import RunReport, begin_ladder
 from harness.errors import StoreError, UsageError
 from harness.model.experiment import Experiment
 
@@ -80,7 +80,7 @@ def same_work(experiment: Experiment) -> list[str]:
         return info.compute_hash(arm.config, info.code_hash(arm.config)), planned_steps(info, arm.config)
 
     own = work(experiment.arms[0].name)
-    return [arm.name for arm in experiment.candidates if None not in own and work(arm.name) == own]
+    return [arm.name for arm in experiment.candidates if own[0] is not None and work(arm.name) == own]
 
 
 def prepare_stage(experiment: Experiment, arms: Sequence[str], stage: str, size: int, options: RunOptions) -> Prepared:
@@ -108,7 +108,9 @@ def climb(
     rungs: list[Rung] = []
     planned: dict[str, int] = {}
     for number, (stage, size) in enumerate(ladder.stages):
-        report = make_runs(prepare_stage(experiment, names, stage, size, options))
+        prepared = prepare_stage(experiment, names, stage, size, options)
+        begin_ladder(prepared, options)
+        report = make_runs(prepared)
         store = open_store(options.results, report.prepared.store.name)
         climbed = Climbed(experiment, ladder, store, tuple(rungs))
         if report.missing:
@@ -150,7 +152,7 @@ def _decide(
     stage, size = list(planned.items())[-1]
     stated = {key: getattr(experiment, key) for key in Promise.__dataclass_fields__}
     promise: Promise = promise_of(Asked(), stated, "faster")
-    copies = [arm.name for arm in experiment.candidates if arm.config_hash == base.config_hash]
+    copies = [a.name for a in experiment.candidates if (a.trainer, a.config) == (base.trainer, base.config)]
     found = standings(control, candidates, promise, final_runs=ladder.sizes[-1], copies=copies)
     alone = {s.name: float(s.accuracy.mean()) for s in samples_so_far(shelf, store, [base.name, *names], {stage: size})}
     choice = choose(promise.claim, found, ladder.kept(len(planned) - 1, len(names)))
@@ -289,9 +291,11 @@ def ladder_text(climbed: Climbed, *, colour: bool = False, width: int | None = N
 
 
 def dry_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> dict[str, Any]:
-    """The JSON of `ladder --dry-run`: the plan of each stage, as if the first arms went on."""
+    """The JSON of `ladder --dry-run`: the plan of each stage; of one whose arms are not known yet, as if the first went on."""
     names = [arm.name for arm in experiment.candidates]
-    stages = []
+    stages: list[dict[str, Any]] = []
+    planned: dict[str, int] = {}
+    whole = prepare_stage(experiment, names, *ladder.stages[0], options).as_dict()
     for number, (stage, size) in enumerate(ladder.stages):
         prepared = prepare_stage(experiment, names, stage, size, options)
         facts = prepared.as_dict()
@@ -299,9 +303,16 @@ def dry_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> dict
         stages.append(
             wanted | {k: facts[k] for k in ("blocks", "invocations", "runs", "trainings", "warmups", "hours")}
         )
-        if number == 0:
-            whole = facts
-        names = names[: ladder.kept(number, len(names))] if number < len(ladder.keep) else names
+        planned[stage] = size
+        if number < len(ladder.keep):
+            decided = prepared.complete and all(s["runs"] == 0 for s in stages)
+            names = (
+                [s.arm for s in _decide(experiment, ladder, prepared.store, names, planned, options).choice.kept]
+                if decided
+                else names[: ladder.kept(number, len(names))]
+            )
+            if not names:
+                break
     hours = [stage["hours"] for stage in stages]
     return {k: whole[k] for k in ("schema", "experiment", "question", "store", "notes", "warnings")} | {
         "ladder": experiment.ladder,

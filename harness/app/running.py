@@ -74,6 +74,25 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
         lock.release()
 
 
+def begin_ladder(prepared: Prepared, options: RunOptions) -> None:
+    """Write the plan of a ladder to the ledger and the description of its store, before anything is run or decided by it."""
+    from harness.logger import ExperimentLogger
+    from harness.store.append import CampaignLock
+
+    plan = prepared.experiment.ladder
+    if plan is None or prepared.store.experiment.get("ladder") == plan:
+        return
+    lock = CampaignLock(prepared.store.folder)
+    try:
+        prepared = prepare_run(prepared.experiment, options)  # another ladder may have begun in between
+        if prepared.store.experiment.get("ladder") != plan:
+            with ExperimentLogger(prepared.store.name, results=options.results) as logger:
+                logger.note("ladder", **plan)
+                logger.describe(_merged_description(prepared.store, prepared.experiment) | {"seed_slot": prepared.slot})
+    finally:
+        lock.release()
+
+
 def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     from importlib.metadata import version
 
@@ -87,8 +106,6 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     changes = _changed_promises(store.experiment, description)
     if changes:
         logger.note("promises-changed", changes=changes)
-    if experiment.ladder is not None and "ladder" not in store.experiment:
-        logger.note("ladder", **experiment.ladder)
     logger.describe(description)
     logger.note(
         "campaign",

@@ -86,7 +86,7 @@ def scores(claim: Claim, shrunk: ArrayLike, log_speedup: ArrayLike, chance: Arra
 
 
 def order(score: ArrayLike, shrunk: ArrayLike) -> list[int]:
-    """Arms from the best to the worst; ties by the shrunken difference, then as they are listed."""
+    """The numbers of the arms from the best to the worst; ties by the shrunken difference, then as they are listed."""
     first, second = np.asarray(score, dtype=np.float64), np.asarray(shrunk, dtype=np.float64)
     return [int(i) for i in np.lexsort((-second, -first))]
 
@@ -111,9 +111,14 @@ def standings(
     """
     pairs = [Pair(control, c, promise) for c in candidates]
     errors = [p.difference_pp.se or 0.0 for p in pairs]
-    believed = empirical_bayes([p.difference_pp.value for p in pairs], errors, centre=0.0)
-    rows = zip(pairs, believed.values, believed.sds, strict=True)
+    rows = zip(pairs, *believed([p.difference_pp.value for p in pairs], errors), strict=True)
     return [_standing(p, value, sd, final_runs, p.candidate.name in copies) for p, value, sd in rows]
+
+
+def believed(differences: ArrayLike, ses: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What arms are believed to be worth, mean and standard deviation, (K,): pulled towards the control as far as K arms can tell."""
+    shrunk = empirical_bayes(differences, ses, centre=0.0, limited=True)
+    return np.array(shrunk.values), np.asarray(ses, dtype=np.float64) * np.sqrt(shrunk.weights)
 
 
 def _standing(pair: Pair, shrunk: float, sd: float, final_runs: int, copy: bool) -> Standing:
@@ -125,7 +130,7 @@ def _standing(pair: Pair, shrunk: float, sd: float, final_runs: int, copy: bool)
         accuracy=pair.candidate_mean.value,
         difference_pp=pair.difference_pp.value,
         se_pp=pair.difference_pp.se,
-        shrunk_pp=shrunk,
+        shrunk_pp=float(shrunk),
         speedup=speedup,
         speedup_by=by,
         chance=_chance(pair, shrunk, sd, final_runs),
