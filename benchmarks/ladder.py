@@ -33,7 +33,7 @@ SD = 0.15  # pp, one run
 BASELINE, BAR = 0.01, 0.0  # pp above 94 %
 ANCHOR = 1000
 ACCURATE = Promise("accurate", target=0.94)
-FASTER = Promise("faster", target=0.94, margin_pp=0.02)
+FASTER = Promise("faster", margin_pp=0.05)
 TIME_ERROR = 0.002  # of a log speed-up: what five process starts leave
 
 
@@ -164,7 +164,7 @@ def _ranked(
         chances = [
             proof_chance(
                 promise, shrunk=theta[j], uncertainty=tau[j], error=sd[j] * math.sqrt(1 / final + 1 / control),
-                above_target=seen.mean[i, j] - BAR - (d[j] - theta[j]), mean_error=sd[j] / math.sqrt(final),
+                above_target=None, mean_error=sd[j] / math.sqrt(final),
             )
             for j in range(theta.size)
         ]  # fmt: skip
@@ -182,7 +182,8 @@ def _decided(
     for i in range(truth.size):
         mine, other = (Moments(s.n, float(s.mean[i, 0]), float(s.variance[i, 0])) for s in (fresh, base))
         own, difference = from_moments(mine), welch_from_moments(mine, other)
-        ends = above(own, BAR, promise.alpha), above(difference, lowest, promise.alpha)
+        ends = [above(difference, lowest, promise.alpha)]
+        ends += [] if promise.target is None else [above(own, BAR, promise.alpha)]
         shipped[i] = all(end.decision == "pass" for end in ends)
         e = own.estimate()
         assert e.low is not None and e.high is not None
@@ -294,7 +295,7 @@ def document(campaigns: int, seed: int) -> str:
         ("35 arms: six in ten hurt, three do nothing, one helps", searched(mixture, campaigns, seed)),
         ("35 arms, and nothing differs", searched(nothing, campaigns, seed)),
         ("Five rounds of seven tweaks, each worth −.012 ± .012", stacks(campaigns, seed)),
-        ("Ten shorter trainings, claim `faster`, margin .02", trades(campaigns, seed)),
+        ("Ten shorter trainings, claim `faster`, margin .05, no target", trades(campaigns, seed)),
     )
     return "\n\n".join(f"### {title}\n\n" + "\n".join(lines) for title, lines in parts)
 
