@@ -127,15 +127,21 @@ def climb(
     return replace(climbed, rungs=tuple(rungs), runs=runs_spent(store, experiment.arms[0].name, ladder, options))
 
 
-def warnings(plan: Mapping[str, Any]) -> list[str]:
-    """What to know before the first run, from the document of `dry_run`."""
-    idle, claim = plan["same_work"], str(plan["ladder"]["rule"]).partition(":")[0]
-    whole = len(idle) == len(plan["ladder"]["arms"])
-    out = list(plan["warnings"])
-    if claim == "faster" and idle:
+def before_the_first_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> list[str]:
+    """Warnings: seed ranges read in another way than usual, and why a verdict could only be `refused` at the end."""
+    claim, names = experiment.claim or "faster", [arm.name for arm in experiment.candidates]
+    out = list(prepare_stage(experiment, names, *ladder.stages[0], options).warnings)
+    if claim != "accurate" and experiment.margin_pp is None:
         out.append(
-            f"{'no arm' if whole else ', '.join(idle)} can be faster{'' if whole else ' than the control'}: the steps and the work of each "
-            "are the control's own, and the verdict will be `compute-neutral`. To ask for accuracy: --set claim=accurate."
+            f"claim {claim!r} needs a margin, and nobody stated one: the verdict will be `refused`. State margin_pp (percentage points) in "
+            "the experiment, or with --set margin_pp=0.05."
+        )
+    idle = same_work(experiment) if claim == "faster" else []
+    if idle:
+        whole = len(idle) == len(experiment.candidates)
+        out.append(
+            f"{'no arm' if whole else ', '.join(idle)} can be faster{'' if whole else ' than the control'}: steps and work of each are the "
+            "control's own, and its verdict would be `compute-neutral`. To ask for accuracy: --set claim=accurate."
         )
     return out
 
@@ -314,11 +320,11 @@ def dry_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> dict
             if not names:
                 break
     hours = [stage["hours"] for stage in stages]
-    return {k: whole[k] for k in ("schema", "experiment", "question", "store", "notes", "warnings")} | {
+    return {k: whole[k] for k in ("schema", "experiment", "question", "store", "notes")} | {
         "ladder": experiment.ladder,
         "arms": whole["arms"],
         "stages": [stage | {"keep": next(iter(stage["keep"]), None)} for stage in stages],
         "runs": sum(stage["runs"] for stage in stages),
         "hours": None if None in hours else sum(hours),
-        "same_work": same_work(experiment),
+        "warnings": before_the_first_run(experiment, ladder, options),
     }

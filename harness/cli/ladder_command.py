@@ -78,12 +78,12 @@ def command(
     ladder = parse_ladder(sizes, keep, spec.stated_ladder(names[0], request))
     experiment = laddering.planned_ladder(found[0], ladder)
     options = preparing.RunOptions(results, store_name, executor, workers, retries)
-    plan = laddering.dry_run(experiment, ladder, options)
-    for warning in laddering.warnings(plan):
+    for warning in laddering.before_the_first_run(experiment, ladder, options):
         click.echo(f"harness: warning: {warning}", err=True)
     if dry_run:
         from harness.report.ladder_text import plan_text
 
+        plan = laddering.dry_run(experiment, ladder, options)
         answer(lambda: plan, lambda: plan_text(plan), as_json=as_json, json_file=json_file)
         return
     silent = quiet or as_json

@@ -14,16 +14,21 @@ def plan_text(document: Mapping[str, Any]) -> str:
     hours = "unknown time (no stored times yet)" if document["hours"] is None else duration(document["hours"])
     lines = [": ".join(part for part in (document["experiment"], document["question"]) if part)]
     lines.append(f"{document['runs']} runs still to make, about {hours}, into {document['store']}")
-    for stage in document["stages"]:
+    counts = [stage["arms"] for stage in document["stages"]]
+    for stage, left in zip(document["stages"], [*counts[1:], 0], strict=True):
         arms = f"{stage['arms']} arm{'' if stage['arms'] == 1 else 's'} and the control"
-        goes = f"; of the arms {stage['keep']} go on" if stage["keep"] else "; decides"
+        goes = "decides" if stage["keep"] is None else _going_on(left)
         lines.append(
-            f"  {stage['stage']:<7}  {stage['runs_per_arm']:>5} runs each of {arms}: {stage['runs']} to make{goes}"
+            f"  {stage['stage']:<7}  {stage['runs_per_arm']:>5} runs each of {arms}: {stage['runs']} to make; {goes}"
         )
     lines.append(f"ranked by {document['ladder']['rule']}")
     lines += arm_lines(document["arms"])
     lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join(lines)
+
+
+def _going_on(arms: int) -> str:
+    return "no arm goes on" if not arms else "the best one goes on" if arms == 1 else f"the best {arms} go on"
 
 
 def statement_text(document: Mapping[str, Any]) -> str:

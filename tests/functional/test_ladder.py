@@ -23,8 +23,8 @@ def train(seed, shift=0.0, size=10):
     draw = random.Random(f"{seed} {shift}")
     return round(10_000 * (0.94 + shift / 100 + draw.gauss(0, 0.001))), 10_000
 """
-BASE = 'trainer = "../train.py"\nclaim = "accurate"\ntarget = 0.93\ninvocations = 2\nseeds = 6\nstage = "final"\n'
-SWEEP = 'question = "Which shift?"\nextends = "base"\ncontrol = "base"\ninvocations = 2\n[sweep.grid]\nshift = '
+BASE = 'trainer = "../train.py"\nclaim = "accurate"\ntarget = 0.93\ninvocations = 1\nseeds = 6\nstage = "final"\n'
+SWEEP = 'question = "Which shift?"\nextends = "base"\ncontrol = "base"\ninvocations = 1\n[sweep.grid]\nshift = '
 SIZES = ("--sizes", "4,8,16")
 
 
@@ -150,7 +150,10 @@ def test_the_plan_is_shown_before_a_run_is_spent(cli_inside, folder) -> None:
     ]  # fmt: skip
     assert found["runs"] == 84 and not (folder / "results").exists()
     shown = cli_inside("ladder", "sweep", *SIZES, "--dry-run").stdout
-    assert "84 runs still to make" in shown and "4 runs each of 6 arms and the control: 28 to make" in shown
+    assert (
+        "84 runs still to make" in shown
+        and "4 runs each of 6 arms and the control: 28 to make; the best 2 go on" in shown
+    )
 
 
 def test_no_clock_can_call_the_same_work_faster(cli_inside, folder) -> None:
@@ -203,6 +206,12 @@ def test_a_control_that_is_nowhere(cli_inside, folder) -> None:
         "key 'control': 'bse' is neither an arm of this experiment nor an experiment",
         "'base'",
     )
+
+
+def test_a_margin_that_nobody_stated_is_told_before_the_runs(cli_inside, folder) -> None:
+    write(folder, "experiments/quick.toml", 'claim = "faster"\n' + SWEEP + "[0.1, 0.2]\n")
+    says(cli_inside("ladder", "quick", "--dry-run"), 0, "claim 'faster' needs a margin", "--set margin_pp=0.05")
+    assert "margin" not in says(cli_inside("ladder", "quick", "--dry-run", "--set", "margin_pp=0.1"), 0)
 
 
 def test_runs_that_were_seen_before_the_plan_are_not_fresh(cli_inside, folder) -> None:
