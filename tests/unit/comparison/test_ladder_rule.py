@@ -11,7 +11,7 @@ from frames import exactly, pair
 from scipy import integrate, special
 
 from harness.comparison.frame import make_frame, text_column
-from harness.comparison.ladder import A_A, Standing, choose, order, proof_chance, scores, standings
+from harness.comparison.ladder import A_A, Standing, believed, choose, order, proof_chance, scores, standings
 from harness.comparison.pair import Promise
 from harness.comparison.samples import Sample, make_sample
 from harness.stats.power import assurance, seeds_one_sample
@@ -94,6 +94,16 @@ def test_every_dropped_arm_has_its_reason_and_a_refuted_one_takes_no_place() -> 
         "a": "UNDER THE TARGET: ...",
     }
     assert choose("accurate", arms[:1], 1).kept == ()
+
+
+def test_few_arms_are_hardly_pulled_and_none_are_pulled_together() -> None:
+    """Two tell nothing of how arms differ; where six differ by less than their errors a third of each difference is left."""
+    theta, tau = believed([0.02, -0.05], [0.03, 0.03])
+    assert theta.tolist() == pytest.approx([0.02, -0.05]) and tau.tolist() == pytest.approx([0.03, 0.03])
+    small = [0.01, 0.005, 0.0, -0.005, -0.01, -0.012]
+    theta, tau = believed(small, [0.03] * 6)
+    assert theta.tolist() == pytest.approx([d / 3 for d in small])
+    assert tau.tolist() == pytest.approx([0.03 / math.sqrt(3)] * 6)
 
 
 # --- from runs ----------------------------------------------------------------------------------------------
