@@ -110,13 +110,16 @@ def standings(
     `final_runs` fresh runs of arm and control are what the last stage will decide on.
     """
     pairs = [Pair(control, c, promise) for c in candidates]
-    errors = [p.difference_pp.se or 0.0 for p in pairs]
-    rows = zip(pairs, *believed([p.difference_pp.value for p in pairs], errors), strict=True)
-    return [_standing(p, value, sd, final_runs, p.candidate.name in copies) for p, value, sd in rows]
+    others = [p for p in pairs if p.candidate.name not in copies]  # a copy says nothing of how arms differ
+    means, sds = believed([p.difference_pp.value for p in others], [p.difference_pp.se or 0.0 for p in others])
+    of = {p.candidate.name: (mean, sd) for p, mean, sd in zip(others, means.tolist(), sds.tolist(), strict=True)}
+    return [_standing(p, *of.get(p.candidate.name, (0.0, 0.0)), final_runs, p.candidate.name in copies) for p in pairs]
 
 
 def believed(differences: ArrayLike, ses: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What arms are believed to be worth, mean and standard deviation, (K,): pulled towards the control as far as K arms can tell."""
+    if not np.size(differences):
+        return np.zeros(0), np.zeros(0)
     shrunk = empirical_bayes(differences, ses, centre=0.0, limited=True)
     return np.array(shrunk.values), np.asarray(ses, dtype=np.float64) * np.sqrt(shrunk.weights)
 
@@ -130,7 +133,7 @@ def _standing(pair: Pair, shrunk: float, sd: float, final_runs: int, copy: bool)
         accuracy=pair.candidate_mean.value,
         difference_pp=pair.difference_pp.value,
         se_pp=pair.difference_pp.se,
-        shrunk_pp=float(shrunk),
+        shrunk_pp=shrunk,
         speedup=speedup,
         speedup_by=by,
         chance=_chance(pair, shrunk, sd, final_runs),

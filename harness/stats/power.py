@@ -140,7 +140,7 @@ def assurance(*, estimate: float, uncertainty: float, null: float, standard_erro
     """The chance that fresh data prove a value above `null`, where the true value is N(`estimate`, `uncertainty`²).
 
     One-sided z test at `alpha` of an estimate with `standard_error`: Phi((estimate - null - z s) / sqrt(tau² + s²)). With
-    `uncertainty` 0 it is the power. Spiegelhalter and Freedman (1986); O'Hagan, Stevens and Campbell (2005), eq. 3.
+    `uncertainty` 0 it is the power. Spiegelhalter and Freedman (1986); O'Hagan, Stevens and Campbell (2005).
     """
     spread = math.hypot(uncertainty, standard_error)
     distance = estimate - null + float(special.ndtri(alpha)) * standard_error

@@ -32,8 +32,8 @@ def empirical_bayes(values: ArrayLike, ses: ArrayLike, *, centre: float | None =
     weighted grand mean, or a given one (the control, where candidates are tweaks of it). Independent errors; K >= 2,
     or K >= 1 with a given centre. `limited` reduces the pull by (K - 3) / (K - 1), with a given centre by (K - 2) / K, as
     A is estimated: many values are never pulled together wholly, and two are not pulled at all. Efron and Morris (1975);
-    the limit, and the posterior sd with the term for the estimated A, of Morris (1983), eq. 1.17; where K is too small for
-    that term, the se itself.
+    the limit of Morris (1983), and his posterior sd with the term for the estimated A (eq. 1.17), which the limit leaves
+    as it is; where K is too small for that term, the se itself.
     """
     x = vector(values, least=2 if centre is None else 1)
     variances = np.broadcast_to(np.asarray(ses, dtype=np.float64) ** 2, x.shape)

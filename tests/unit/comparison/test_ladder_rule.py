@@ -134,6 +134,8 @@ def test_a_copy_of_the_control_goes_no_further() -> None:
     control, arms = drawn("base", 0.94), [drawn("copy", 0.95, seed=2), drawn("other", 0.93, seed=3)]
     found = standings(control, arms, Promise("no-regression", margin_pp=5.0), final_runs=100, copies=["copy"])
     assert [s.out for s in found] == [A_A, ""]
+    assert [s.shrunk_pp for s in found] == pytest.approx([0.0, -1.0]), "nor does it say anything of the others"
+    assert [s.out for s in standings(control, arms[:1], Promise("accurate"), final_runs=9, copies=["copy"])] == [A_A]
 
 
 def test_what_is_refuted_already_goes_no_further() -> None:
