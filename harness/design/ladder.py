@@ -58,11 +58,6 @@ def _listed(text: str) -> list[str]:
 
 def _sizes(values: Sequence[Any], where: str) -> tuple[int, ...]:
     shown = ",".join(map(str, values))
-    if len(values) not in STAGES_BY_NUMBER:
-        raise UsageError(
-            f"{where}: {shown!r} names {len(values)} stage{'' if len(values) == 1 else 's'}; a ladder has two (screen, final) or three "
-            "(screen, confirm, final). Allowed is for example 25,200,1000."
-        )
     for value in values:
         if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,6}", str(value)):
             raise UsageError(f"{where}: {value!r} is no number of runs. Allowed is for example 25,200,1000.")
@@ -70,6 +65,11 @@ def _sizes(values: Sequence[Any], where: str) -> tuple[int, ...]:
             raise UsageError(
                 f"{where}: {value} runs an arm; allowed is 2 to {SEEDS_PER_STREAM}: one run shows no spread."
             )
+    if len(values) not in STAGES_BY_NUMBER:
+        raise UsageError(
+            f"{where}: {shown!r} names {len(values)} stage{'' if len(values) == 1 else 's'}; a ladder has two (screen, final) or three "
+            "(screen, confirm, final). Allowed is for example 25,200,1000."
+        )
     return tuple(int(value) for value in values)
 
 

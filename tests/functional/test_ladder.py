@@ -185,7 +185,7 @@ def test_a_plan_that_changes_on_the_way_is_refused(cli_inside, folder) -> None:
     ("arguments", "words"),
     [
         (("sweeep",), ("Unknown experiment 'sweeep'. Did you mean 'sweep'?",)),
-        (("sweep", "--sizes", "x"), ("--sizes: 'x' names 1 stage", "25,200,1000")),
+        (("sweep", "--sizes", "x"), ("--sizes: 'x' is no number of runs", "25,200,1000")),
         (("base",), ("base has the single arm 'base', and a ladder chooses among several", "control = ")),
         (("one",), ("the single candidate 'shift=0.3'", "harness run one --stage final --seeds 1000")),
         (("sweep", "--arm", "shift=0.1"), ("the single candidate 'shift=0.1'",)),

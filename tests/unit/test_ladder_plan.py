@@ -36,7 +36,8 @@ def test_the_command_line_stands_above_the_experiment() -> None:
 @pytest.mark.parametrize(
     ("sizes", "keep", "words"),
     [
-        ("x", None, "--sizes: 'x' names 1 stage; a ladder has two (screen, final) or three"),
+        ("x", None, "--sizes: 'x' is no number of runs. Allowed is for example 25,200,1000"),
+        ("25", None, "--sizes: '25' names 1 stage; a ladder has two (screen, final) or three"),
         ("25,x,1000", None, "--sizes: 'x' is no number of runs. Allowed is for example 25,200,1000"),
         ("25,200,1000,5000", None, "names 4 stages"),
         ("1,200,1000", None, "1 runs an arm; allowed is 2 to 65536"),
