@@ -236,8 +236,8 @@ MUTATIONS = (
     Mutation(
         "several candidates at the level of one",
         "comparison/judge.py",
-        "if simultaneous is not None and joined",
-        "if False and joined",
+        "    together = {} if simultaneous is None else",
+        "    together = {} if simultaneous is None or True else",
         (CAPS, FINDINGS),
     ),
     Mutation(

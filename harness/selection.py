@@ -34,6 +34,12 @@ class Chosen:
         hashes = self.rows.known("config_hash")
         return next(iter(hashes)) if len(hashes) == 1 else ""
 
+    def ran_like(self, other: Chosen) -> bool:
+        """Whether both are runs of one known configuration, and of one version of the code where that is known."""
+        codes, others = self.rows.known("code_hash"), other.rows.known("code_hash")
+        same_code = not codes or not others or bool(codes & others)
+        return bool(self.config_hash) and self.config_hash == other.config_hash and same_code
+
 
 class Shelf:
     """The stores of a results folder, each read once."""
@@ -131,6 +137,25 @@ def resolve(
         ),
         promises=_promises(control, candidates, asked),
     )
+
+
+def samples_so_far(shelf: Shelf, store: Store, arms: Sequence[str], planned: Mapping[str, int]) -> list[Sample]:
+    """Each arm's runs of the stages in `planned`, as many of each as planned: whatever was run besides changes nothing."""
+    found = {chosen.arm: chosen.rows for chosen in shelf.arms(store)}
+    out = []
+    for arm in arms:
+        rows = found[arm]
+        number = [planned.get(stage, 0) for stage in rows["stage"].tolist()]
+        out.append(replace(make_sample(arm, [rows.where(rows["replicate"] < number)]), store=store.name, arm=arm))
+    return out
+
+
+def frozen_anchor(shelf: Shelf, store: Store, control: str) -> str | None:
+    """The store named like the control that holds runs of its very configuration and code, made apart from `store`; or None."""
+    if control == store.name or not open_store(shelf.results, control).exists:
+        return None
+    own = next(arm for arm in shelf.arms(store) if arm.arm == control)
+    return control if own.ran_like(_control_among(shelf.find(control), control)) else None
 
 
 def require_runs(results: Path, control: Sample, candidates: Sequence[Sample]) -> None:
@@ -243,14 +268,10 @@ def _same(a: Chosen, b: Chosen) -> bool:
 def _interleaved_controls(shelf: Shelf, control: Chosen, candidates: Sequence[Chosen]) -> list[Frame]:
     """Runs of the control's configuration and code that ran as a control in the candidates' stores."""
     frames = []
-    codes = control.rows.known("code_hash")
     for store in {c.store.name: c.store for c in candidates}.values():
         if store.name == control.store.name:
             continue
-        for arm in shelf.arms(store):
-            same_code = not codes or not arm.rows.known("code_hash") or bool(codes & arm.rows.known("code_hash"))
-            if arm.role == "control" and arm.config_hash and arm.config_hash == control.config_hash and same_code:
-                frames.append(arm.rows)
+        frames += [arm.rows for arm in shelf.arms(store) if arm.role == "control" and arm.ran_like(control)]
     return frames
 
 

@@ -48,7 +48,7 @@ SCALARS: dict[str, Knob] = {
     )
 }
 LENGTH_KEYS = ("epochs", "steps")
-TABLES = ("config", "sweep", "arms", "presets", "aliases")
+TABLES = ("config", "sweep", "arms", "presets", "aliases", "ladder")
 INHERITED = (
     "trainer",
     "claim",
@@ -64,6 +64,7 @@ INHERITED = (
 SETTABLE = tuple(k for k in SCALARS if k not in ("extends", "trainer", "control", "question"))
 ARM_KEYS = ("name", "config", "trainer", "git")
 SWEEPS = ("grid", "one_at_a_time")
+LADDER_KEYS = ("sizes", "keep")
 
 
 @dataclass(frozen=True)
@@ -263,12 +264,17 @@ def _parent(
 
 
 def _check_tables(raw: Mapping[str, Any], where: str) -> None:
-    for table in ("config", "sweep", "presets"):
+    for table in ("config", "sweep", "presets", "ladder"):
         if not isinstance(raw.get(table, {}), Mapping):
             raise SpecError(f"{where}: {table!r} must be a table: [{table}].")
     for key in raw.get("sweep", {}):
         if key not in SWEEPS:
             raise SpecError(f"{where}: unknown table [sweep.{key}]. {nearest(key, SWEEPS)}")
+    for key, value in raw.get("ladder", {}).items():
+        if key not in LADDER_KEYS:
+            raise SpecError(f"{where}: [ladder]: unknown key {key!r}. {nearest(key, LADDER_KEYS)}")
+        if not isinstance(value, list):
+            raise SpecError(f"{where}: [ladder] key {key!r}: must be a list, found {value!r}.")
     _aliases(raw, where)
     if not isinstance(raw.get("arms", []), list):
         raise SpecError(f"{where}: 'arms' must be a list of tables: [[arms]].")
@@ -479,6 +485,14 @@ def load_experiment(name: str, request: Request = Request()) -> Experiment:
         )
     drafts, control = _drafts(layer, request.experiments, request.preset)
     return _assemble(layer, drafts, control, request)
+
+
+def stated_ladder(name: str, request: Request = Request()) -> dict[str, Any]:
+    """The table `[ladder]` of an experiment's own file, with the `where` of its errors; empty for Python files."""
+    if is_script(name):
+        return {}
+    layer = read_layer(name, request.experiments, request.preset)
+    return {"where": f"{layer.where}: [ladder]", **layer.own.get("ladder", {})}
 
 
 def load_scripts(paths: Sequence[str], request: Request = Request()) -> Experiment:

@@ -89,6 +89,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     store = open_store(options.results, name)
     table = _rows_if_any(store)
     infos = trainer_infos(experiment)
+    _refuse_other_ladder(experiment, table, store)
     if table is not None:
         _refuse_other_runs(experiment, infos, table, store)
     slot, warnings = store.experiment.get("seed_slot"), tuple[str, ...]()
@@ -187,6 +188,34 @@ def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo],
                     f"{store.folder} holds runs of {arm.name!r} by another version of its code "
                     f"({code_hash}; now it is {code}). {way_out} To compare two versions: `harness run old.py new.py`."
                 )
+
+
+def _refuse_other_ladder(experiment: Experiment, table: Table | None, store: Store) -> None:
+    """A ladder keeps the plan that it began with, and begins in a store whose later stages have no run yet."""
+    if experiment.ladder is None:
+        return
+    way_out = "Begin another one with --as NAME."
+    begun = store.experiment.get("ladder")
+    if isinstance(begun, dict):
+        changed = [
+            f"{k} {_text(begun.get(k))}, now {_text(v)}" for k, v in experiment.ladder.items() if begun.get(k) != v
+        ]
+        if changed:
+            raise UsageError(
+                f"The ladder in {store.folder} was begun with {'; '.join(changed)}. A plan that changes once runs were seen decides "
+                f"nothing: give the plan that it was begun with, and it goes on. {way_out}"
+            )
+        return
+    later = set() if table is None else set(table.text("stage")) - {"", "screen"}
+    if later:
+        raise UsageError(
+            f"{store.folder} holds runs of stage {' and '.join(sorted(later))} that no ladder planned; a ladder decides on runs that "
+            f"nobody has looked at. {way_out}"
+        )
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float | None:

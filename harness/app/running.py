@@ -74,6 +74,25 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
         lock.release()
 
 
+def begin_ladder(prepared: Prepared, options: RunOptions) -> None:
+    """Write the plan of a ladder to the ledger and the description of its store, before anything is run or decided by it."""
+    from harness.logger import ExperimentLogger
+    from harness.store.append import CampaignLock
+
+    plan = prepared.experiment.ladder
+    if plan is None or prepared.store.experiment.get("ladder") == plan:
+        return
+    lock = CampaignLock(prepared.store.folder)
+    try:
+        prepared = prepare_run(prepared.experiment, options)  # another ladder may have begun in between
+        if prepared.store.experiment.get("ladder") != plan:
+            with ExperimentLogger(prepared.store.name, results=options.results) as logger:
+                logger.note("ladder", **plan)
+                logger.describe(_merged_description(prepared.store, prepared.experiment) | {"seed_slot": prepared.slot})
+    finally:
+        lock.release()
+
+
 def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     from importlib.metadata import version
 
@@ -120,8 +139,8 @@ def _renamed(experiment: Experiment, name: str) -> Experiment:
 
 
 def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
-    """The new description, with the arms that the store has and this campaign did not ask for."""
-    new = _renamed(experiment, store.name).as_dict()
+    """The new description, with the arms that the store has and this campaign did not ask for, and the plan of its ladder."""
+    new = {k: v for k, v in store.experiment.items() if k == "ladder"} | _renamed(experiment, store.name).as_dict()
     for arm in new["arms"]:
         arm["trainer"] = _portable(arm["trainer"])
     names = {arm["name"] for arm in new["arms"]}

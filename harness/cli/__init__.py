@@ -12,6 +12,7 @@ import click
 
 COMMANDS = {
     "run": "Run an experiment: what is missing up to N seeds per arm.",
+    "ladder": "Screen many arms, confirm the promising ones, decide on one with fresh seeds.",
     "compare": "Compare candidates with a control: intervals, tests and one verdict.",
     "gate": "The judgement of compare as an exit code, for a CI pipeline.",
     "summary": "Several experiments in one table: what each ends with, and the verdict on it.",

@@ -88,7 +88,7 @@ def command(
     if dry_run:
         _dry_run(prepared, as_json, json_file)
         return
-    reports = [_campaign(one, options, quiet or as_json) for one in prepared]
+    reports = [campaign(one, options, quiet or as_json) for one in prepared]
     judged = [running.judged_run(report, results) for report in reports]
     documents = [running.run_document(report, verdict) for report, verdict in zip(reports, judged, strict=True)]
     texts = [
@@ -105,7 +105,8 @@ def command(
         running.require_complete(report)
 
 
-def _campaign(prepared: Any, options: Any, silent: bool) -> Any:
+def campaign(prepared: Any, options: Any, silent: bool) -> Any:
+    """Run what a prepared campaign lacks, with its progress; the report of how it ended."""
     from harness.app import running
     from harness.cli.progress import progress
 
@@ -140,7 +141,7 @@ def _until_decided(
         answer(lambda: document, lambda: text, as_json=as_json, json_file=json_file)
         return
     ended = sequential.run_until_decided(
-        sequence, lambda one, at: _campaign(one, at, quiet or as_json), past_futility=past_futility
+        sequence, lambda one, at: campaign(one, at, quiet or as_json), past_futility=past_futility
     )
     document = sequential.sequence_document(ended, running.run_document(ended.report, ended.judged))
     text = running.run_text(ended.report, ended.judged, colour=coloured(), width=columns())

@@ -16,6 +16,7 @@ from harness.comparison.pair import Pair, Promise, succeeded
 from harness.comparison.samples import Sample, may_agree, stacks, timed
 from harness.comparison.words import headline
 from harness.model.estimate import Decision, Estimate, Finding, Verdict, finite
+from harness.model.experiment import STAGES
 from harness.stats.clustered import clustered_mean
 from harness.stats.contrast import Contrast
 from harness.stats.means import hedges_g, one_sample
@@ -182,16 +183,27 @@ def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Prom
     """Judge every candidate against the control; the control's own summary rests on all of its runs.
 
     Screening runs cannot pass, so candidates that were confirmed on fresh seeds are held to the simultaneous bounds
-    of those that were confirmed with them, not of the sweep that they came from.
+    of those that were confirmed with them, not of the sweep that they came from. For the same reason an arm that went on to a
+    later stage of its store is not held to those that did not: it is judged on runs that none of them has.
     """
-    rivals = {s: [c for c in candidates if c.screening is s] for s in (True, False)}
+    rivals = [[i for i, other in enumerate(candidates) if _rival(c, other)] for c in candidates]
     pairs = [
-        Pair(_comparable(control, c), c, promise, max(len(rivals[c.screening]), 1 + c.siblings)) for c in candidates
+        Pair(_comparable(control, c), c, promise, max(len(own), 1 + c.siblings))
+        for c, own in zip(candidates, rivals, strict=True)
     ]
     selections = _selections(pairs) if len(pairs) > 1 else [None] * len(pairs)
-    levels = _simultaneous(pairs, promise.alpha)
+    levels = _simultaneous(pairs, rivals, promise.alpha)
     results = tuple(_result(p, s, lv) for p, s, lv in zip(pairs, selections, levels, strict=True))
     return Comparison(promise, _whole(control, promise), results, tuple(_setting(pairs)))
+
+
+def _rival(one: Sample, other: Sample) -> bool:
+    """Whether `other` (or the very same) is one of those that `one` was picked from, as far as its runs can tell."""
+    if one.screening is not other.screening:
+        return False
+    if not one.store or one.store != other.store or one.stage is None or other.stage is None:
+        return True
+    return STAGES.index(other.stage) >= STAGES.index(one.stage)
 
 
 def _comparable(control: Sample, candidate: Sample) -> Sample:
@@ -423,6 +435,8 @@ def _own_errors(pairs: Sequence[Pair]) -> list[float]:
 def _conditional(best: Pair, second: Pair) -> Estimate:
     """What the winner is worth given that it won: a diagnostic for independent arms, wide where the race was close."""
     se = _own_errors([best])[0]
+    if best.candidate.stage != second.candidate.stage:
+        return Estimate(None, reason="the two best were not judged on the same stage")
     if se <= 0 or best.paired_accuracies is not None or second.paired_accuracies is not None:
         return Estimate(None, reason="the arms are not independent" if se > 0 else "no spread")
     return winner_interval(best=best.difference_pp.value, runner_up=second.difference_pp.value, se=se)
@@ -442,14 +456,13 @@ def _dunnett(pairs: Sequence[Pair], *, alpha: float, two_sided: bool) -> tuple[f
     return critical_value(loadings(n, n0), alpha=alpha, df=df, two_sided=two_sided), df
 
 
-def _simultaneous(pairs: Sequence[Pair], alpha: float) -> list[Levels | None]:
-    """The levels of each pair as one of its rivals; None where it has none."""
-    tails = {}
-    for screening in (True, False):
-        rivals = [p for p in pairs if p.candidate.screening is screening]
-        if len(rivals) > 1 and all(p.candidates == len(rivals) for p in rivals):
-            tails[screening] = dunnett_tail(*_dunnett(rivals, alpha=alpha, two_sided=False))
-    return [_levels(p, alpha, tails.get(p.candidate.screening)) for p in pairs]
+def _simultaneous(pairs: Sequence[Pair], rivals: Sequence[Sequence[int]], alpha: float) -> list[Levels | None]:
+    """The levels of each pair as one of its rivals (their numbers); None where it has none."""
+    tails: dict[tuple[int, ...], float] = {}
+    for own in {tuple(numbers) for numbers in rivals}:
+        if len(own) > 1 and all(pairs[i].candidates == len(own) for i in own if tuple(rivals[i]) == own):
+            tails[own] = dunnett_tail(*_dunnett([pairs[i] for i in own], alpha=alpha, two_sided=False))
+    return [_levels(p, alpha, tails.get(tuple(own))) for p, own in zip(pairs, rivals, strict=True)]
 
 
 def _levels(pair: Pair, alpha: float, tail: float | None) -> Levels | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from harness.design.ladder import Ladder
 from harness.stats import power as sizes
 from harness.stats import sequential
 
@@ -98,9 +99,6 @@ def _looks(wish: Wish, looks: int) -> dict[str, Any]:
 
 # --- ways to the same answer -----------------------------------------------------------------------------------
 
-SCREEN, CONFIRM, FINAL = 25, 200, 1000
-"""Seeds an arm of the ladder's stages."""
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -120,7 +118,7 @@ def designs(seeds: int, cost: Cost, *, alpha: float, power: float) -> list[dict[
     """Networks that each way trains: expected without an effect and with the planned one, and at most.
 
     `fixed` and `until-decided` decide about one candidate on `seeds` (each of several in its turn); the ladder chooses among
-    all of them: 25 seeds of every arm, 200 more of the best third, 1000 fresh ones of the last.
+    all of them and decides about one, in its default sizes.
     """
     k = cost.candidates
     one = cost.trainings(seeds, 1)
@@ -133,9 +131,10 @@ def designs(seeds: int, cost: Cost, *, alpha: float, power: float) -> list[dict[
         {"design": "until-decided", **{key: k * one * share for key, share in shares.items()}},
     ]
     if k > 1:
-        kept = max(1, min(10, round(k / 3)))
-        all_stages = cost.trainings(SCREEN) + cost.trainings(CONFIRM, kept) + cost.trainings(FINAL, 1)
-        out.append({"design": "ladder", "no_effect": all_stages, "full_effect": all_stages, "most": all_stages})
+        ladder = Ladder()
+        arms = [k, ladder.kept(0, k), 1]
+        whole = sum(cost.trainings(size, count) for size, count in zip(ladder.sizes, arms, strict=True))
+        out.append({"design": "ladder", "no_effect": whole, "full_effect": whole, "most": whole})
     return out
 
 

@@ -56,6 +56,8 @@ class Experiment:
     timeout_s: float | None = None
     warmup: bool = True
     preset: str | None = None
+    ladder: dict[str, Any] | None = None
+    """The plan of the ladder that these runs are a stage of."""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -70,7 +72,10 @@ class Experiment:
         return next(arm for arm in self.arms if arm.name == name)
 
     def as_dict(self) -> dict[str, Any]:
-        unusual = {} if self.warmup else {"warmup": False}  # left out where it is as always: older hashes stay true
+        unusual: dict[str, Any] = (
+            {} if self.warmup else {"warmup": False}
+        )  # left out where as always: older hashes stay true
+        unusual |= {} if self.ladder is None else {"ladder": self.ladder}
         return unusual | {
             "name": self.name,
             "question": self.question,

@@ -15,12 +15,12 @@ def dry_run_text(plan: Mapping[str, Any]) -> str:
     if plan["runs"] == 0:
         lines.append(f"complete: {plan['seeds']} seeds of every arm are in {plan['store']}; nothing to do")
     else:
-        hours = "unknown time (no stored times yet)" if plan["hours"] is None else _duration(plan["hours"])
+        hours = "unknown time (no stored times yet)" if plan["hours"] is None else duration(plan["hours"])
         lines.append(
             f"{_runs(plan)} and {plan['warmups']} warm-ups in {plan['blocks']} blocks over {plan['invocations']} "
             f"invocations, about {hours}; stage {plan['stage']}, into {plan['store']}"
         )
-    lines += _arms(plan["arms"])
+    lines += arm_lines(plan["arms"])
     lines += [f"note: {note}" for note in plan["notes"]]
     return "\n".join(lines)
 
@@ -47,12 +47,12 @@ def _runs(plan: Mapping[str, Any]) -> str:
     return f"{plan['runs']} runs" + (f" scored on {plan['trainings']} trainings" if shared else "")
 
 
-def _duration(hours: float) -> str:
+def duration(hours: float) -> str:
     seconds = hours * 3600
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
-def _arms(arms: list[dict[str, Any]]) -> list[str]:
+def arm_lines(arms: list[dict[str, Any]]) -> list[str]:
     """Each arm with the keys in which it differs from the first."""
     base = arms[0]["config"]
     width = max(len(arm["name"]) for arm in arms)
@@ -84,7 +84,7 @@ def plan_text(document: Mapping[str, Any]) -> str:
         lines += _look_lines(document)
     if document.get("hours") is not None:
         price = "" if document["price"] is None else f", price {document['price']:.2f}"
-        lines.append(f"{document['trainings']} networks to train, about {_duration(document['hours'])}{price}")
+        lines.append(f"{document['trainings']} networks to train, about {duration(document['hours'])}{price}")
     if "designs" in document:
         lines += _design_lines(document)
     lines += [f"note: {note}" for note in document["notes"]]
@@ -96,7 +96,7 @@ def _design_lines(document: Mapping[str, Any]) -> list[str]:
 
     def cell(way: Mapping[str, Any], key: str) -> str:
         hours = way[f"hours_{key}"]
-        return f"{way[key]:,.0f}" + ("" if hours is None else f" ({_duration(hours)})")
+        return f"{way[key]:,.0f}" + ("" if hours is None else f" ({duration(hours)})")
 
     columns = {"no effect": "no_effect", "the planned effect": "full_effect", "at most": "most"}
     rows = [["networks to train", *columns]]

@@ -136,6 +136,19 @@ def runs_to_prove_balanced(
     return None if total is None else max(1, total - n)
 
 
+def assurance(*, estimate: float, uncertainty: float, null: float, standard_error: float, alpha: float = 0.05) -> float:
+    """The chance that fresh data prove a value above `null`, where the true value is N(`estimate`, `uncertainty`²).
+
+    One-sided z test at `alpha` of an estimate with `standard_error`: Phi((estimate - null - z s) / sqrt(tau² + s²)). With
+    `uncertainty` 0 it is the power. Spiegelhalter and Freedman (1986); O'Hagan, Stevens and Campbell (2005).
+    """
+    spread = math.hypot(uncertainty, standard_error)
+    distance = estimate - null + float(special.ndtri(alpha)) * standard_error
+    if spread == 0:
+        return float(distance > 0)
+    return float(special.ndtr(distance / spread))
+
+
 def _power(*, nc: float, df: float, alpha: float) -> float:
     """The chance that t with noncentrality `nc` exceeds its central upper `alpha` quantile."""
     critical = float(-special.stdtrit(df, alpha))

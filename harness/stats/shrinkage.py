@@ -25,13 +25,15 @@ class Shrunk:
     centre: float
 
 
-def empirical_bayes(values: ArrayLike, ses: ArrayLike, *, centre: float | None = None) -> Shrunk:
+def empirical_bayes(values: ArrayLike, ses: ArrayLike, *, centre: float | None = None, limited: bool = False) -> Shrunk:
     """True effects behind `values` (K,) with standard errors `ses` (K,) or one for all, normal prior.
 
     A = max(0, variance of the values - mean se²), theta = centre + A / (A + se²) (value - centre). `centre` is the
     weighted grand mean, or a given one (the control, where candidates are tweaks of it). Independent errors; K >= 2,
-    or K >= 1 with a given centre. Efron and Morris (1975); posterior sd with the term for the estimated A of
-    Morris (1983), eq. 1.17; where K is too small for that term, the se itself.
+    or K >= 1 with a given centre. `limited` reduces the pull by (K - 3) / (K - 1), with a given centre by (K - 2) / K, as
+    A is estimated: many values are never pulled together wholly, and two are not pulled at all. Efron and Morris (1975);
+    the limit of Morris (1983), and his posterior sd with the term for the estimated A (eq. 1.17), which the limit leaves
+    as it is; where K is too small for that term, the se itself.
     """
     x = vector(values, least=2 if centre is None else 1)
     variances = np.broadcast_to(np.asarray(ses, dtype=np.float64) ** 2, x.shape)
@@ -40,6 +42,9 @@ def empirical_bayes(values: ArrayLike, ses: ArrayLike, *, centre: float | None =
     middle = _grand_mean(x, variances, between) if centre is None else centre
     total = between + variances
     weights = np.divide(between, total, out=np.ones_like(total), where=total > 0)
+    if limited:
+        known = x.size - (1 if centre is None else 0)
+        weights = 1 - max(0.0, (known - 2) / max(1, known)) * (1 - weights)
     shrunk = middle + weights * (x - middle)
     sds = _posterior_sd(x - middle, variances, weights, fitted=centre is None)
     return Shrunk(_plain(shrunk), _plain(weights), _plain(sds), between, middle)

@@ -146,7 +146,7 @@ def test_run_refuses(case, cli_inside, tmp_path):
         (["rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
         (["run"], ["Missing argument"]),
         (["--seeds", "3", "run", "x"], ["No such option '--seeds' before the command", "harness run --seeds"]),
-        (["-q"], ["-q: a command is missing", "run, compare"]),
+        (["-q"], ["-q: a command is missing", "run, ladder, compare"]),
         (["-q", "rnu"], ["no command 'rnu'", "Did you mean 'run'?"]),
         (["run", "train.py", "--sed", "3"], ["No such option", "--sed"]),
         (["compare", "a", "b", "--claim", "best"], ["--claim", "best", "no-regression"]),

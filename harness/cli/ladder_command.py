@@ -1,0 +1,104 @@
+"""`harness ladder`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import ExperimentName, answer, coloured, columns, common
+
+
+@click.command("ladder")
+@click.argument("names", metavar="EXPERIMENT", nargs=-1, required=True, type=ExperimentName())
+@click.option(
+    "--sizes",
+    metavar="N,N,N",
+    help="Fresh runs an arm in the stages screen, confirm and final (two: screen and final).  [default: 25,200,1000]",
+)
+@click.option(
+    "--keep",
+    metavar="K,K",
+    help="Arms that go on after each stage but the last: a number, or a share (at most 10).  [default: 1/3,1]",
+)
+@click.option(
+    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key for every arm, e.g. --set lr.max=0.3."
+)
+@click.option("--preset", help="A preset of the experiment, e.g. cpu.")
+@click.option("--arm", "arms", multiple=True, help="Only this arm (and the control); may be given again.")
+@click.option("--executor", default="local", show_default=True, help="Where the runs are made.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Invocations at a time. More than one a device: the shared lane, whose times are never used.",
+)
+@click.option(
+    "--retries", type=click.IntRange(0, 100), default=1, show_default=True, help="Further attempts at a failed run."
+)
+@click.option("--as", "store_name", metavar="NAME", help="Name of the store, where it is not the experiment's.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
+@common
+def command(
+    names: tuple[str, ...],
+    sizes: str | None,
+    keep: str | None,
+    sets: tuple[str, ...],
+    preset: str | None,
+    arms: tuple[str, ...],
+    executor: str,
+    workers: int,
+    retries: int,
+    store_name: str | None,
+    dry_run: bool,
+    results: Path,
+    experiments: Path | None,
+    quiet: bool,
+    as_json: bool,
+    json_file: Path | None,
+) -> None:
+    """Screen many arms cheaply, give the promising ones more runs, decide on one with fresh seeds.
+
+    EXPERIMENT is a sweep (see `harness list`), a TOML file, or several Python files of which the first is the control. Arms are
+    ranked on all of their runs so far; the verdict rests on the last stage's fresh runs alone. The same command again goes
+    on where it stopped; the plan is kept in the store and cannot change on the way.
+    """
+    from harness import spec
+    from harness.app import laddering, preparing, running
+    from harness.cli.run_command import campaign
+    from harness.design.ladder import parse_ladder
+    from harness.errors import UsageError
+
+    request = spec.Request(spec.parse_sets(sets), preset, arms, None, None, experiments)
+    found = spec.load(names, request)
+    if len(found) > 1:
+        raise UsageError(f"A ladder is climbed by one experiment at a time; found {', '.join(names)}.")
+    ladder = parse_ladder(sizes, keep, spec.stated_ladder(names[0], request))
+    experiment = laddering.planned_ladder(found[0], ladder)
+    options = preparing.RunOptions(results, store_name, executor, workers, retries)
+    for warning in laddering.before_the_first_run(experiment, ladder, options):
+        click.echo(f"harness: warning: {warning}", err=True)
+    if dry_run:
+        from harness.report.ladder_text import plan_text
+
+        plan = laddering.dry_run(experiment, ladder, options)
+        answer(lambda: plan, lambda: plan_text(plan), as_json=as_json, json_file=json_file)
+        return
+    silent = quiet or as_json
+
+    def make_runs(prepared: Any) -> Any:
+        return campaign(prepared, options, silent)
+
+    climbed = laddering.climb(
+        experiment, ladder, options, make_runs, lambda line: None if silent else click.echo(line, err=True)
+    )
+    answer(
+        lambda: laddering.ladder_document(climbed),
+        lambda: laddering.ladder_text(climbed, colour=coloured(), width=columns()),
+        as_json=as_json,
+        json_file=json_file,
+    )
+    if climbed.incomplete is not None:
+        running.require_complete(climbed.incomplete)
