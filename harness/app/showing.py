@@ -133,7 +133,7 @@ def show_text(document: Mapping[str, Any]) -> str:
         lines += ["", *trainer_lines(trainer)]
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
-    if document["family"]:
+    if document["family"] and len(document["family"]["tries"]) > 1:
         lines += ["", *family_lines(document["family"])]
     if document["ledger"]:
         lines += ["", "ledger"] + [f"  {_ledger_line(entry)}" for entry in document["ledger"][-12:]]

@@ -117,8 +117,8 @@ class Cost:
 def designs(seeds: int, cost: Cost, *, alpha: float, power: float) -> list[dict[str, Any]]:
     """Networks that each way trains: expected without an effect and with the planned one, and at most.
 
-    `fixed` and `until-decided` decide about one candidate on `seeds` (each of several in its turn); the ladder chooses among
-    all of them and decides about one, in its default sizes.
+    `fixed` decides about all candidates on `seeds` beside one control, `until-decided` about one after the other, each with a
+    control of its own; the ladder chooses among them and decides about one, in its default sizes.
     """
     k = cost.candidates
     one = cost.trainings(seeds, 1)
@@ -127,14 +127,14 @@ def designs(seeds: int, cost: Cost, *, alpha: float, power: float) -> list[dict[
     )
     shares = {"no_effect": plan.expected_size(0.0), "full_effect": plan.expected_size(1.0), "most": plan.inflation}
     out: list[dict[str, Any]] = [
-        {"design": "fixed", "no_effect": k * one, "full_effect": k * one, "most": k * one},
+        {"design": "fixed", **dict.fromkeys(shares, cost.trainings(seeds))},
         {"design": "until-decided", **{key: k * one * share for key, share in shares.items()}},
     ]
     if k > 1:
         ladder = Ladder()
         arms = [k, ladder.kept(0, k), 1]
         whole = sum(cost.trainings(size, count) for size, count in zip(ladder.sizes, arms, strict=True))
-        out.append({"design": "ladder", "no_effect": whole, "full_effect": whole, "most": whole})
+        out.append({"design": "ladder", **dict.fromkeys(shares, whole)})
     return out
 
 

@@ -74,6 +74,16 @@ def test_the_bounds_of_a_sequential_plan(capsys: pytest.CaptureFixture[str]) -> 
     assert plan["futility"] == pytest.approx([-1.040, -0.233, 0.454, 1.082, 1.740], abs=6e-4)
 
 
+def test_the_ways_to_an_answer_are_priced(capsys: pytest.CaptureFixture[str]) -> None:
+    """155 seeds an arm of two arms; five looks expect .63 of them without an effect, .75 with it, 1.116 at most."""
+    _, found = answer(capsys, "plan", "--difference-pp", "0.05", "--sd-pp", "0.15")
+    ways = {way["design"]: way for way in found["designs"]}
+    assert set(ways) == {"fixed", "until-decided"} and found["recommended"] == "until-decided"
+    assert ways["fixed"]["most"] == 310 and ways["fixed"]["hours_most"] is None
+    shares = [ways["until-decided"][key] / 310 for key in ("no_effect", "full_effect", "most")]
+    assert shares == pytest.approx([0.63, 0.75, 1.116], abs=0.01)
+
+
 def test_a_plan_without_a_question_says_what_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["plan"]) == 2
     assert "--difference-pp D" in capsys.readouterr().err
