@@ -39,6 +39,7 @@ class Measured:
     names: tuple[str, ...]
     commit: str | None = None
     seeds: int | None = None
+    starts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -171,25 +172,33 @@ def experiment_of(check: Check, options: GateOptions, seeds: int | None = None) 
 
 
 def measured(
-    check: Check, options: GateOptions, gate: GateFile, *, suffix: str = "", seeds: int | None = None
+    check: Check,
+    options: GateOptions,
+    gate: GateFile,
+    *,
+    suffix: str = "",
+    seeds: int | None = None,
+    starts: int | None = None,
 ) -> Measured:
     """Where the check's runs are; with `run` those that are missing are made first, in a store of this commit.
 
-    Raises IncompleteError where runs could not be had.
+    `starts` process starts instead of the experiment's. Raises IncompleteError where runs could not be had.
     """
     from harness.app import preparing, running
+    from harness.design.plan import default_invocations
 
     if check.experiment is None:
         return Measured((check.control or "", check.candidate or ""))
     experiment = experiment_of(check, options, seeds)
     if not check.run:
         return Measured((experiment.name,), seeds=experiment.seeds)
+    experiment = experiment if starts is None else replace(experiment, invocations=starts)
     commit = _commit(experiment, options, gate)
     name = f"{check.name}-{commit}{suffix}"
     settings = preparing.RunOptions(options.results, name)
     report = (options.run or running.run)(preparing.prepare_run(experiment, settings), settings)
     running.require_complete(report)
-    return Measured((name,), commit, experiment.seeds)
+    return Measured((name,), commit, experiment.seeds, experiment.invocations or default_invocations(experiment.seeds))
 
 
 def _commit(experiment: Any, options: GateOptions, gate: GateFile) -> str:
@@ -223,7 +232,8 @@ def judged_check(
     layers = decided(check, question, comparison, options, check.hard_alpha)
     confirmation = None
     if check.run and any(layer.verdict == "fail" for layer in layers):
-        layers, confirmation, again = _confirmed(check, layers, runs, gate, options)
+        timed = comparison.promise.max_slowdown is not None
+        layers, confirmation, again = _confirmed(check, layers, runs, gate, options, timed=timed)
         runs = replace(runs, names=(*runs.names, *again.names))
     commit = runs.commit or commit_of(question.candidates[0])
     if "creep" in check.layers:
@@ -249,12 +259,13 @@ def decided(check: Check, question: Question, claimed: Comparison, options: Gate
 
 
 def _confirmed(
-    check: Check, layers: list[Layer], runs: Measured, gate: GateFile, options: GateOptions
+    check: Check, layers: list[Layer], runs: Measured, gate: GateFile, options: GateOptions, *, timed: bool
 ) -> tuple[list[Layer], Comparison, Measured]:
-    """What is red, measured again on fresh seeds; it stays red only where it is red again."""
+    """What is red, measured again on fresh seeds (`timed`: and process starts); it stays red only where it is red again."""
     from harness.comparison.layers import CONFIRM_ALPHA, CONFIRM_FACTOR
 
-    again = measured(check, options, gate, suffix="-confirm", seeds=CONFIRM_FACTOR * (runs.seeds or 1))
+    seeds, starts = (CONFIRM_FACTOR * (number or 1) for number in (runs.seeds, runs.starts))
+    again = measured(check, options, gate, suffix="-confirm", seeds=seeds, starts=min(starts, seeds) if timed else None)
     question = question_of(again.names, options.results, asked_of(check))
     comparison = judge_question(question, options.results, asked_of(check), default_claim="no-regression")
     second = {layer.name: layer for layer in decided(check, question, comparison, options, CONFIRM_ALPHA)}

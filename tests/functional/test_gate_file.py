@@ -357,6 +357,25 @@ def test_a_red_that_is_not_confirmed_stays_green_and_says_so(repository: Path) -
     assert (layer["first"]["verdict"], layer["confirmation"]["verdict"]) == ("fail", "pass")
 
 
+@pytest.mark.slow
+def test_a_slowdown_is_measured_again_over_four_times_the_process_starts(repository: Path) -> None:
+    slow = TRAIN.replace("import random\n", "import random\nimport time\n").replace(
+        "    return", "    time.sleep(0.01)\n    return"
+    )
+    write(repository, "train.py", slow)
+    write(
+        repository,
+        "x.toml",
+        EXPERIMENT.replace("invocations = 1", "invocations = 5\nmax_slowdown = 0.1").replace("main", "HEAD"),
+    )
+    commit(repository, "timed")
+    write(repository, "train.py", slow.replace("0.01)", "0.015)"))
+    code, found, text = gate(repository, HARD)
+    assert (code, layers(found)) == (1, {"hard accuracy": "pass", "hard time": "fail"}), text
+    starts = [{row["invocation"] for row in rows_of(repository, name)} for name in stores(repository)]
+    assert [len(one) for one in starts] == [5, 20]
+
+
 def test_runs_that_could_not_be_had_never_pass(repository: Path) -> None:
     write(repository, "train.py", TRAIN.replace("return", "raise ValueError('no')\n    return"))
     commit(repository, "broken")
