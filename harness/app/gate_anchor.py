@@ -57,6 +57,7 @@ def re_anchor(gate: GateFile, options: GateOptions) -> FileReport:
 
 def _one(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], options: GateOptions) -> CheckResult:
     from harness.anchors import append_history, write_baselines
+    from harness.comparison.layers import claim_layers, same_runs
 
     old = baselines.get(check.name)
     least = _least(check, old, options)
@@ -71,7 +72,8 @@ def _one(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], opt
     comparison = judge_question(question, options.results, asked_of(check), default_claim="no-regression")
     sample = question.candidates[0]
     commit = runs.commit or commit_of(sample)
-    done = _anchored(check, sample, comparison.comparisons[0], old, least, commit)
+    (claimed,) = claim_layers(comparison, [same_runs(question.control, sample)])
+    done = _anchored(check, sample, claimed, old, least, commit)
     if done.baseline is not None:
         baselines[check.name] = done.baseline
         write_baselines(gate.baseline, baselines)
@@ -92,7 +94,7 @@ def _least(check: Check, old: dict[str, Any] | None, options: GateOptions) -> in
 
 
 def _anchored(
-    check: Check, sample: Sample, judged: Any, old: dict[str, Any] | None, least: int, commit: str
+    check: Check, sample: Sample, claimed: Layer, old: dict[str, Any] | None, least: int, commit: str
 ) -> _Anchored:
     """The new baseline, or why there is none."""
     from harness.comparison.layers import Layer
@@ -110,9 +112,9 @@ def _anchored(
     if mixed or not own.sd:
         what = f"mix several values of {', '.join(mixed)}" if mixed else "have no spread"
         return _Anchored(Layer("re-anchor", "refused", f"the runs {what}: they cannot be an anchor"))
-    if old is not None and judged.verdict != "pass":
-        said = f"only a confirmed change becomes the anchor, and this one is {judged.verdict}: {judged.headline}"
-        return _Anchored(Layer("re-anchor", judged.verdict, said))
+    if old is not None and claimed.verdict != "pass":
+        said = f"only a confirmed change becomes the anchor, and this one is {claimed.verdict}: {claimed.message}"
+        return _Anchored(Layer("re-anchor", claimed.verdict, said))
     original: dict[str, Any] = (
         old["original"] if old else {"commit": commit, "n": own.n, "mean": own.mean, "sd": own.sd}
     )

@@ -247,10 +247,11 @@ def asked_of(check: Check) -> Asked:
 
 def decided(check: Check, question: Question, claimed: Comparison, options: GateOptions, alpha: float) -> list[Layer]:
     """The layers that look at this commit alone: the claim, and the hard rule at `alpha`."""
-    from harness.comparison.layers import claim_layers, hard_layers
+    from harness.comparison.layers import claim_layers, hard_layers, same_runs
 
+    same = [same_runs(question.control, candidate) for candidate in question.candidates]
     margin, slow = claimed.promise.margin_pp, claimed.promise.max_slowdown
-    layers = claim_layers(claimed) if "claim" in check.layers else []
+    layers = claim_layers(claimed, same) if "claim" in check.layers else []
     if "hard" in check.layers:
         strict = Asked("no-regression", None, 0.0, None if slow is None else 0.0, alpha)
         judged = judge_question(question, options.results, strict, default_claim="no-regression")

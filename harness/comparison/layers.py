@@ -11,16 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from scipy import special
 
 from harness.comparison.checks import ENOUGH_RUNS
 from harness.comparison.compare import CandidateResult, Comparison
 from harness.comparison.judge import HANGS_ON_OUTLIERS
+from harness.comparison.samples import Sample
 from harness.comparison.words import number, p_text
 from harness.model.estimate import Decision, Verdict, finite
 from harness.stats.control_charts import e_cusum
 
 LAYERS = ("claim", "hard", "creep")
+SETTLED = frozenset(("noninferiority", "equivalence"))
+"""What needs no proof where both arms are the same runs."""
 HARD_ALPHA = 0.001
 CONFIRM_ALPHA = 0.01
 CONFIRM_FACTOR = 4
@@ -57,13 +61,35 @@ class Layer:
 # --- the claim ----------------------------------------------------------------------------------------------
 
 
-def claim_layers(comparison: Comparison) -> list[Layer]:
-    """The contract's judgement of each candidate, as it is."""
-    claim = comparison.promise.claim
-    return [
-        Layer(_named("claim", one, comparison), one.verdict, one.headline, {"claim": claim})
-        for one in comparison.comparisons
-    ]
+def claim_layers(comparison: Comparison, same: Sequence[bool]) -> list[Layer]:
+    """The contract's judgement of each candidate; `same` says whose runs are the control's own, of the same code."""
+    claim, out = comparison.promise.claim, []
+    for one, equal in zip(comparison.comparisons, same, strict=True):
+        open_ones = {name for name, decision in one.needed.items() if decision.decision != "pass"}
+        settled = equal and one.verdict == "inconclusive" and bool(open_ones) and open_ones <= SETTLED
+        said = (
+            "the same code and configuration gave the same results on every seed: there is no difference"
+            if settled
+            else one.headline
+        )
+        verdict: Verdict = "pass" if settled else one.verdict
+        out.append(Layer(_named("claim", one, comparison), verdict, said, {"claim": claim}))
+    return out
+
+
+def same_runs(control: Sample, candidate: Sample) -> bool:
+    """Whether both are one code and configuration with the same result on every seed: nothing is left to be proven.
+
+    No test can say so, as there is no spread to estimate an error from.
+    """
+    for name in ("code_hash", "config_hash"):
+        known = control.runs.known(name)
+        if len(known) != 1 or known != candidate.runs.known(name):
+            return False
+    if any(side.duplicates or np.isnan(side.runs["seed"]).any() for side in (control, candidate)):
+        return False
+    left, right = (dict(zip(s.runs["seed"].tolist(), s.accuracy.tolist(), strict=True)) for s in (control, candidate))
+    return left == right
 
 
 def _named(layer: str, one: CandidateResult, comparison: Comparison) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import random
 import shutil
@@ -13,6 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers import counted, rows_of, run_cli, says, shared, write
+
+import harness.cli
 
 Done = subprocess.CompletedProcess[str]
 
@@ -27,7 +31,7 @@ def table(folder: Path, name: str, accuracy: float, seconds: float = 1.0, n: int
             for arm, mean, s in (("base", 0.94, 1.0), ("mine", accuracy, seconds)):
                 correct = round(10_000 * rng.gauss(mean, 0.0015))
                 rows.writerow([arm, i, correct, 10_000, rng.gauss(s, 0.002), f"p{i * 6 // n}", i, environment])
-    assert run_cli("import", f"{name}.csv", "--as", name, cwd=folder).returncode == 0
+    assert call(folder, "import", f"{name}.csv", "--as", name).returncode == 0
 
 
 def make(folder: Path) -> Done:
@@ -53,12 +57,25 @@ def check(store: str, keys: str = 'layers = ["hard"]\nmargin_pp = 0.1\nmax_slowd
     return f'[[checks]]\nname = "{name or store}"\ncontrol = "{store}:base"\ncandidate = "{store}:mine"\n{keys}\n'
 
 
+def call(folder: Path, *arguments: str) -> Done:
+    """The program: a process of its own where runs are made, inside this one where stored runs are judged."""
+    if (folder / ".git").exists():
+        return run_cli(*arguments, cwd=folder)
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        code = harness.cli.run_cli(list(arguments))
+    return Done(arguments, code, out.getvalue(), err.getvalue())
+
+
 def gate(folder: Path, text: str | None, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, gate.json and all output of a gate on these checks (None: on the file that is there)."""
     if text is not None:
         write(folder, "gate.toml", text)
     (folder / "gate.json").unlink(missing_ok=True)
-    done = run_cli("gate", "gate.toml", *arguments, cwd=folder)
+    done = call(folder, "gate", "gate.toml", *arguments)
     assert "Traceback" not in done.stderr + done.stdout and "internal error" not in done.stderr, done.stderr
     return done.returncode, json.loads((folder / "gate.json").read_text()), done.stdout + done.stderr
 
@@ -164,12 +181,12 @@ def test_a_file_that_is_wrong_is_2_and_leaves_no_old_answer(folder: Path, text: 
 
 def test_usage(folder: Path) -> None:
     write(folder, "gate.toml", check("same"))
-    says(run_cli("gate", "gat.toml", cwd=folder), 2, "There is no file", "Did you mean 'gate.toml'?")
-    says(run_cli("gate", "gate.toml", "--margin-pp", "1", cwd=folder), 2, "each check states it")
-    says(run_cli("gate", "gate.toml", "same", cwd=folder), 2, "stands alone")
-    says(run_cli("gate", "same:base", "same:mine", "--self-test", cwd=folder), 2, "needs a gate file")
-    says(run_cli("gate", "gate.toml", "--self-test", "--re-anchor", cwd=folder), 2, "two commands")
-    says(run_cli("gate", "gate.toml", "--re-anchor", cwd=folder), 2, "no check has the layer 'creep'")
+    says(call(folder, "gate", "gat.toml"), 2, "There is no file", "Did you mean 'gate.toml'?")
+    says(call(folder, "gate", "gate.toml", "--margin-pp", "1"), 2, "each check states it")
+    says(call(folder, "gate", "gate.toml", "same"), 2, "stands alone")
+    says(call(folder, "gate", "same:base", "same:mine", "--self-test"), 2, "needs a gate file")
+    says(call(folder, "gate", "gate.toml", "--self-test", "--re-anchor"), 2, "two commands")
+    says(call(folder, "gate", "gate.toml", "--re-anchor"), 2, "no check has the layer 'creep'")
 
 
 def test_what_a_pipeline_reads(folder: Path) -> None:
@@ -357,6 +374,14 @@ def test_a_red_that_is_not_confirmed_stays_green_and_says_so(repository: Path) -
     assert (layer["first"]["verdict"], layer["confirmation"]["verdict"]) == ("fail", "pass")
 
 
+def test_the_same_code_with_the_same_results_needs_no_proof(repository: Path) -> None:
+    claim = RUNNING + 'layers = ["claim"]\nmargin_pp = 0.001\n'
+    code, found, text = gate(repository, claim)
+    assert (code, layers(found)) == (0, {"claim": "pass"}) and "the same code and configuration" in text
+    write(repository, "train.py", TRAIN + "# other code\n")
+    assert gate(repository, claim)[0] == 3, "with other code the same results on a few seeds prove nothing so fine"
+
+
 @pytest.mark.slow
 def test_a_slowdown_is_measured_again_over_four_times_the_process_starts(repository: Path) -> None:
     slow = TRAIN.replace("import random\n", "import random\nimport time\n").replace(
@@ -383,6 +408,7 @@ def test_runs_that_could_not_be_had_never_pass(repository: Path) -> None:
     assert code == 4 and "Some runs could not be had" in found["checks"][0]["problem"]
 
 
+@pytest.mark.slow
 def test_what_is_not_committed_is_a_commit_of_its_own(repository: Path) -> None:
     gate(repository, HARD)
     write(repository, "train.py", TRAIN.replace("0.9,", "0.9001,"))
@@ -391,6 +417,7 @@ def test_what_is_not_committed_is_a_commit_of_its_own(repository: Path) -> None:
     assert len(stores(repository)) == 2 and "-" in found["checks"][0]["commit"]
 
 
+@pytest.mark.slow
 def test_the_anchor_is_measured_and_then_followed(repository: Path) -> None:
     text = RUNNING + 'layers = ["hard", "creep"]\n'
     code, _, said = gate(repository, text, "--re-anchor")
@@ -412,6 +439,7 @@ def test_the_anchor_is_measured_and_then_followed(repository: Path) -> None:
     assert gate(repository, text)[0] == 4
 
 
+@pytest.mark.slow
 def test_the_gate_proves_that_it_can_fail(repository: Path) -> None:
     text = RUNNING + 'layers = ["claim", "hard", "creep"]\n'
     assert gate(repository, text, "--re-anchor")[0] == 0

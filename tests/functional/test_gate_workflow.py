@@ -91,6 +91,8 @@ def misspelt(clone: Path) -> None:
 
 
 def unprovable(clone: Path) -> None:
+    with (clone / "trainers" / "digits.py").open("a") as source:
+        source.write("# other code, the same results\n")
     path = clone / ".github" / "gate-digits.toml"
     path.write_text(path.read_text().replace("margin_pp = 1.0", "margin_pp = 0.0001"))
 

@@ -186,7 +186,7 @@ TRAINER = Mine()
 def test_a_trainer_object_imports_the_modules_of_its_own_revision(tmp_path: Path, cache: Path) -> None:
     repository(tmp_path, train=TRAINER, helper="MEAN = 0.9\n")
     write(tmp_path, "helper.py", "MEAN = 0.7\n")
-    write(tmp_path, "x.toml", PAIR)
+    write(tmp_path, "x.toml", "invocations = 1\n" + PAIR)
     says(run(tmp_path, cache, "run", "x.toml", "--seeds", 3), 0)
     rows = counted(rows_of(tmp_path, "x"))
     for arm, mean in (("base", 0.9), ("change", 0.7)):
