@@ -109,6 +109,9 @@ def _anchored(
         return _Anchored(
             Layer("re-anchor", "inconclusive", f"{own.n} runs are fewer than the {least} that this anchor needs")
         )
+    if old is not None and (old["commit"], old["n"], old["mean"]) == (commit, own.n, own.mean):
+        said = f"these {own.n} runs are the anchor already: to anchor them again would only clear the chart. Anchor another commit"
+        return _Anchored(Layer("re-anchor", "inconclusive", said))
     if mixed or not own.sd:
         what = f"mix several values of {', '.join(mixed)}" if mixed else "have no spread"
         return _Anchored(Layer("re-anchor", "refused", f"the runs {what}: they cannot be an anchor"))

@@ -275,6 +275,8 @@ def test_only_a_confirmed_change_becomes_the_anchor(folder: Path) -> None:
     first = anchored(folder)
     before = (folder / "gate-baseline.json").read_text()
     assert gate(folder, check("worse", CREEP, "mine"), "--re-anchor")[0] == 1
+    code, _, text = gate(folder, check("same", CREEP, "mine"), "--re-anchor")
+    assert code == 3 and "are the anchor already" in text, "nothing new was measured"
     assert gate(folder, check("few", CREEP, "mine"), "--re-anchor")[0] == 3, "fewer runs than the anchor before it"
     assert (folder / "gate-baseline.json").read_text() == before
     code, _, text = gate(folder, check("creep0", "margin_pp = 0.2\nbudget_pp = 0.05", "mine"), "--re-anchor")
@@ -394,7 +396,7 @@ def test_a_slowdown_is_measured_again_over_four_times_the_process_starts(reposit
         EXPERIMENT.replace("invocations = 1", "invocations = 5\nmax_slowdown = 0.1").replace("main", "HEAD"),
     )
     commit(repository, "timed")
-    write(repository, "train.py", slow.replace("0.01)", "0.015)"))
+    write(repository, "train.py", slow.replace("0.01)", "0.04)"))
     code, found, text = gate(repository, HARD)
     assert (code, layers(found)) == (1, {"hard accuracy": "pass", "hard time": "fail"}), text
     starts = [{row["invocation"] for row in rows_of(repository, name)} for name in stores(repository)]
