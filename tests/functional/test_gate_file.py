@@ -274,7 +274,8 @@ def test_an_expired_or_foreign_or_damaged_baseline_never_passes(folder: Path) ->
 def test_only_a_confirmed_change_becomes_the_anchor(folder: Path) -> None:
     first = anchored(folder)
     before = (folder / "gate-baseline.json").read_text()
-    assert gate(folder, check("worse", CREEP, "mine"), "--re-anchor")[0] == 1
+    code, _, text = gate(folder, check("worse", "margin_pp = 0.2", "mine"), "--re-anchor")
+    assert code == 1 and "only a confirmed change becomes the anchor" in text
     code, _, text = gate(folder, check("same", CREEP, "mine"), "--re-anchor")
     assert code == 3 and "are the anchor already" in text, "nothing new was measured"
     assert gate(folder, check("few", CREEP, "mine"), "--re-anchor")[0] == 3, "fewer runs than the anchor before it"
