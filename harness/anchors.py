@@ -9,7 +9,7 @@ import contextlib
 import datetime
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,15 @@ def read_history(path: Path) -> list[dict[str, Any]]:
             )
         out.append(record)
     return out
+
+
+def commits_since(records: Sequence[Mapping[str, Any]], check: str, anchor: str) -> list[Mapping[str, Any]]:
+    """The commits of a check since its anchor, each once: of two pipelines that met at one commit, the first record counts."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for record in records:
+        if record["check"] == check and record["anchor"] == anchor and record.get("event") != "anchor":
+            found.setdefault(record["commit"], record)
+    return list(found.values())
 
 
 def append_history(path: Path, record: Mapping[str, Any]) -> None:

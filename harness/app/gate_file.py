@@ -304,7 +304,7 @@ def creep_layers(
     check: Check, question: Question, commit: str, gate: GateFile, baselines: dict[str, dict[str, Any]]
 ) -> list[Layer]:
     """The chart of all commits since the anchor, and the budget; this commit is added to the history once."""
-    from harness.anchors import append_history, read_history
+    from harness.anchors import append_history, commits_since, read_history
     from harness.comparison import layers as ly
     from harness.model.run import utc_now
 
@@ -318,10 +318,7 @@ def creep_layers(
     residual, problem = _residual(question, base)
     if residual is None:
         return [ly.Layer("creep", "refused", problem)]
-    mine = [
-        r for r in read_history(gate.history)
-        if r["check"] == check.name and r["anchor"] == base["id"] and r.get("event") != "anchor"
-    ]  # fmt: skip
+    mine = commits_since(read_history(gate.history), check.name, base["id"])
     at = next((i for i, r in enumerate(mine) if r["commit"] == commit), len(mine))
     z = [float(r["z"]) for r in mine[: at + 1]] if at < len(mine) else [*(float(r["z"]) for r in mine), residual.z]
     log_e = ly.creep_path(z)[-1]

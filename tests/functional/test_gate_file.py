@@ -234,6 +234,8 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
         "the anchor's own runs lie on the anchor"
     )
     assert {"commit", "n", "mean", "sd", "z", "log_e", "alarm"} <= set(records[0])
+    path, line = folder / "gate-history.jsonl", json.dumps(records[0] | {"z": 9.0}) + "\n"
+    path.write_text(path.read_text() + line + '{"torn')
     codes = []
     for number in range(4):
         code, found, _ = gate(folder, check(f"creep{number}", "margin_pp = 0.2", "mine"))
@@ -243,6 +245,7 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
         )
     assert codes[0] == 0 and codes[-1] == 1
     records = [one for one in history(folder) if one.get("event") != "anchor"]
+    assert records.pop(1)["z"] == 9, "a second record of a commit stays, and does not count; a torn line is cut off"
     assert len(records) == 5 and [one["alarm"] for one in records] == [False, *(code == 1 for code in codes)]
     values, log_e = [], 0.0
     for one in records:
