@@ -121,19 +121,14 @@ class FileReport:
 
 def gate_file(gate: GateFile, options: GateOptions) -> FileReport:
     """Every check, also after one that could not be judged. Raises UsageError for what the file states wrongly."""
-    from harness.anchors import read_baselines
-
     for check in gate.checks:  # before the first second of training
         check_statement(check, options)
-    baselines = read_baselines(gate.baseline)
-    return FileReport(
-        gate.path, tuple(_checked(check, gate, baselines, options) for check in gate.checks), options.on_inconclusive
-    )
+    return report_of(gate, [_checked(check, gate, options) for check in gate.checks], options)
 
 
-def _checked(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], options: GateOptions) -> CheckResult:
+def _checked(check: Check, gate: GateFile, options: GateOptions) -> CheckResult:
     try:
-        return judged_check(check, measured(check, options, gate), gate, baselines, options)
+        return judged_check(check, measured(check, options, gate), gate, options)
     except (StoreError, IncompleteError) as problem:
         return CheckResult(check.name, problem=str(problem))
 
@@ -221,10 +216,13 @@ def _commit(experiment: Any, options: GateOptions, gate: GateFile) -> str:
 # --- judging ------------------------------------------------------------------------------------------------
 
 
-def judged_check(
-    check: Check, runs: Measured, gate: GateFile, baselines: dict[str, dict[str, Any]], options: GateOptions
-) -> CheckResult:
-    """The layers of one check. Raises StoreError where its stores cannot be read or hold nothing to judge."""
+def judged_check(check: Check, runs: Measured, gate: GateFile, options: GateOptions) -> CheckResult:
+    """The layers of one check. Raises StoreError where its stores cannot be read or hold nothing to judge.
+
+    What a later layer lacks (fresh runs, a baseline) refuses that layer alone: it must not hide what an earlier one has seen.
+    """
+    from harness.comparison.layers import Layer
+
     question = question_of(runs.names, options.results, asked_of(check))
     comparison = judge_question(question, options.results, asked_of(check), default_claim="no-regression")
     if comparison.promise.margin_pp is None:
@@ -233,11 +231,17 @@ def judged_check(
     confirmation = None
     if check.run and any(layer.verdict == "fail" for layer in layers):
         timed = comparison.promise.max_slowdown is not None
-        layers, confirmation, again = _confirmed(check, layers, runs, gate, options, timed=timed)
-        runs = replace(runs, names=(*runs.names, *again.names))
+        try:
+            layers, confirmation, again = _confirmed(check, layers, runs, gate, options, timed=timed)
+            runs = replace(runs, names=(*runs.names, *again.names))
+        except (StoreError, IncompleteError) as problem:
+            layers = [_unconfirmed(layer, str(problem)) for layer in layers]
     commit = runs.commit or commit_of(question.candidates[0])
     if "creep" in check.layers:
-        layers += creep_layers(check, question, commit, gate, baselines)
+        try:
+            layers += creep_layers(check, question, commit, gate)
+        except StoreError as problem:
+            layers.append(Layer("creep", "refused", str(problem)))
     return CheckResult(check.name, tuple(layers), comparison, confirmation, commit, runs.names)
 
 
@@ -286,6 +290,13 @@ def _twice(first: Layer, second: Layer) -> Layer:
     return replace(first, verdict=second.verdict, message=said, facts=facts)
 
 
+def _unconfirmed(first: Layer, problem: str) -> Layer:
+    """A red layer whose second measurement could not be had: neither red nor green."""
+    if first.verdict != "fail":
+        return first
+    return replace(first, verdict="refused", message=f"{first.message}; it could not be measured again: {problem}")
+
+
 # --- creep --------------------------------------------------------------------------------------------------
 
 
@@ -300,11 +311,12 @@ def commit_of(sample: Sample) -> str:
     return next(iter(commits))[:12] + (f"-{'-'.join(codes) or 'dirty'}" if dirty else "")
 
 
-def creep_layers(
-    check: Check, question: Question, commit: str, gate: GateFile, baselines: dict[str, dict[str, Any]]
-) -> list[Layer]:
-    """The chart of all commits since the anchor, and the budget; this commit is added to the history once."""
-    from harness.anchors import append_history, commits_since, read_history
+def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) -> list[Layer]:
+    """The chart of all commits since the anchor, and the budget; this commit is added to the history once.
+
+    Raises StoreError where baseline or history are damaged.
+    """
+    from harness.anchors import append_history, commits_since, read_baselines, read_history
     from harness.comparison import layers as ly
     from harness.model.run import utc_now
 
@@ -312,7 +324,7 @@ def creep_layers(
         raise UsageError(
             f"{check.where}: the layer 'creep' follows one arm, and there are {len(question.candidates)} candidates."
         )
-    base = baselines.get(check.name)
+    base = read_baselines(gate.baseline).get(check.name)
     if base is None:
         return [_no_baseline(gate, check)]
     residual, problem = _residual(question, base)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.app.gate_file import (
     CheckResult,
@@ -48,26 +48,19 @@ class Plant:
 
 def self_test(gate: GateFile, options: GateOptions) -> FileReport:
     """Each check with each regression planted: `pass` where the gate turned red, `fail` where it did not."""
-    from harness.anchors import read_baselines
-
     for check in gate.checks:
         check_statement(check, options)
-    baselines = read_baselines(gate.baseline)
     results = []
     for check in gate.checks:
         try:
             runs = measured(check, options, gate)
-            results.append(
-                CheckResult(check.name, tuple(_layers(check, runs, gate, baselines, options)), stores=runs.names)
-            )
+            results.append(CheckResult(check.name, tuple(_layers(check, runs, gate, options)), stores=runs.names))
         except (StoreError, IncompleteError) as problem:
             results.append(CheckResult(check.name, problem=str(problem)))
     return report_of(gate, results, replace(options, on_inconclusive="fail"))
 
 
-def _layers(
-    check: Check, runs: Measured, gate: GateFile, baselines: dict[str, dict[str, Any]], options: GateOptions
-) -> Iterator[Layer]:
+def _layers(check: Check, runs: Measured, gate: GateFile, options: GateOptions) -> Iterator[Layer]:
     question = question_of(runs.names, options.results, asked_of(check))
     promise = judge_question(question, options.results, asked_of(check), default_claim="no-regression").promise
     lost = max(SHIFT_MARGINS * (promise.margin_pp or 0.0), LEAST_SHIFT_PP)
@@ -85,7 +78,7 @@ def _layers(
             trial = replace(gate, history=folder / "history.jsonl")
             stored = replace(check, run=False)
             place = replace(options, results=folder / "results")
-            yield from _turned_red(stored, runs, trial, baselines, place, words, plant)
+            yield from _turned_red(stored, runs, trial, place, words, plant)
 
 
 def _plants(lost: float, slow: float | None) -> Iterator[tuple[str, Plant]]:
@@ -99,7 +92,6 @@ def _turned_red(
     check: Check,
     runs: Measured,
     gate: GateFile,
-    baselines: dict[str, Any],
     options: GateOptions,
     kind: str,
     plant: Plant,
@@ -107,7 +99,7 @@ def _turned_red(
     """For each layer that has to see this regression, whether it did."""
     from harness.comparison.layers import Layer
 
-    result = judged_check(check, runs, gate, baselines, options)
+    result = judged_check(check, runs, gate, options)
     wanted = {"accuracy": ("claim", "hard accuracy"), "time": ("hard time",)}[kind]
     for layer in result.layers:
         if layer.name.startswith(wanted):
@@ -115,14 +107,13 @@ def _turned_red(
             said = f"planted {plant.words}: {'turned red' if red else f'NOT SEEN ({layer.verdict})'}: {layer.message}"
             yield Layer(f"self-test {layer.name}, {kind}", "pass" if red else "fail", said, {"planted": plant.words})
     if kind == "accuracy" and "creep" in check.layers:
-        yield _crept(check, runs, gate, baselines, options, plant, result)
+        yield _crept(check, runs, gate, options, plant, result)
 
 
 def _crept(
     check: Check,
     runs: Measured,
     gate: GateFile,
-    baselines: dict[str, Any],
     options: GateOptions,
     plant: Plant,
     first: CheckResult,
@@ -138,7 +129,7 @@ def _crept(
             return Layer("self-test creep", "pass", said, {"planted": plant.words, "commits": number})
         if layer.verdict == "refused":
             break
-        result = judged_check(check, replace(runs, commit=f"planted-{number}"), gate, baselines, options)
+        result = judged_check(check, replace(runs, commit=f"planted-{number}"), gate, options)
     said = f"planted {plant.words}: NOT SEEN ({layer.verdict}) in {number} commits: {layer.message}"
     return Layer("self-test creep", "fail", said, {"planted": plant.words, "commits": number})
 

@@ -272,6 +272,8 @@ def test_an_expired_or_foreign_or_damaged_baseline_never_passes(folder: Path) ->
     (folder / "gate-history.jsonl").write_text('{"check": "mine"}\n')
     code, _, text = gate(folder, check("same", CREEP, "mine"))
     assert code == 4 and "line 1: is no record" in text
+    code, found, _ = gate(folder, check("worse", "margin_pp = 0.1", "mine"))
+    assert (code, layers(found)) == (1, {"hard accuracy": "fail", "creep": "refused"}), "it hides no loss"
 
 
 def test_only_a_confirmed_change_becomes_the_anchor(folder: Path) -> None:
@@ -405,6 +407,17 @@ def test_a_slowdown_is_measured_again_over_four_times_the_process_starts(reposit
     assert (code, layers(found)) == (1, {"hard accuracy": "pass", "hard time": "fail"}), text
     starts = [{row["invocation"] for row in rows_of(repository, name)} for name in stores(repository)]
     assert [len(one) for one in starts] == [5, 20]
+
+
+@pytest.mark.slow
+def test_a_red_that_cannot_be_measured_again_is_neither_red_nor_green(repository: Path) -> None:
+    breaks = "import random\nfrom pathlib import Path\n\n\ndef train(seed):\n" + (
+        '    assert not list(Path("results").glob("*-confirm"))\n    return random.Random(seed).gauss(0.88, 0.002)\n'
+    )
+    write(repository, "train.py", breaks)
+    commit(repository, "breaks")
+    code, found, text = gate(repository, HARD)
+    assert (code, layers(found)) == (4, {"hard accuracy": "refused"}) and "it could not be measured again" in text
 
 
 def test_runs_that_could_not_be_had_never_pass(repository: Path) -> None:
