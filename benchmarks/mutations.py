@@ -324,7 +324,7 @@ MUTATIONS = (
     ),
     Mutation(
         "gate: a commit enters the history each time",
-        "app/gate_file.py",
+        "app/gate_creep.py",
         "    if at == len(mine):",
         "    if True:",
         (GATE,),
@@ -338,14 +338,14 @@ MUTATIONS = (
     ),
     Mutation(
         "gate: an expired baseline holds",
-        "app/gate_file.py",
+        "app/gate_creep.py",
         "if today > datetime",
         "if not today > datetime",
         (GATE,),
     ),
     Mutation(
         "gate: a baseline holds in any environment",
-        "app/gate_file.py",
+        "app/gate_creep.py",
         'if found != {base["environment"]} or',
         "if False and",
         (GATE,),

@@ -6,13 +6,13 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.app.gate_creep import commit_of
 from harness.app.gate_file import (
     CheckResult,
     FileReport,
     GateOptions,
     asked_of,
     check_statement,
-    commit_of,
     measured,
     report_of,
 )
