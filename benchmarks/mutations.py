@@ -28,6 +28,7 @@ SEQUENTIAL, SERIES = (f"tests/reference/test_vectors_{n}.py" for n in ("sequenti
 TABLE = "tests/reference/test_vectors_table.py"
 EDGES = "tests/unit/stats/test_stats_edges.py"
 SAMPLES, VERDICTS, FINDINGS = (f"tests/unit/comparison/test_{n}.py" for n in ("samples", "verdicts", "findings"))
+GATE, REVISIONS = (f"tests/functional/test_{n}.py" for n in ("gate_file", "revisions"))
 CAPS, PUBLISHED, METAMORPHIC = (f"tests/unit/comparison/test_{n}.py" for n in ("caps", "published", "metamorphic"))
 
 
@@ -180,8 +181,8 @@ MUTATIONS = (
     Mutation(
         "one arm of a sweep judged as if it were alone",
         "comparison/compare.py",
-        "max(len(rivals[c.screening]), 1 + c.siblings)",
-        "len(rivals[c.screening])",
+        "max(len(own), 1 + c.siblings)",
+        "len(own)",
         ("tests/functional/test_siblings.py",),
     ),
     Mutation(
@@ -292,6 +293,90 @@ MUTATIONS = (
         "math.fsum(rest[1:] * rest[:-1])",
         "math.fsum(rest[1:] * rest[1:])",
         (NIST,),
+    ),
+    Mutation(
+        "gate: a proven loss within the margin is red",
+        "comparison/layers.py",
+        "beyond = value < -margin_pp",
+        "beyond = value < 0",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: what was refused passes",
+        "comparison/layers.py",
+        '("fail", "refused", "inconclusive")',
+        '("fail", "inconclusive")',
+        (GATE,),
+    ),
+    Mutation(
+        "gate: fewer than 10 runs pass",
+        "comparison/layers.py",
+        "if n < ENOUGH_RUNS:",
+        "if n < 0:",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: creep looks for gains",
+        "comparison/layers.py",
+        "(base - mean) / se",
+        "(mean - base) / se",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: a commit enters the history each time",
+        "app/gate_creep.py",
+        "    if at == len(mine):",
+        "    if True:",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: red without a second measurement",
+        "app/gate_file.py",
+        "if check.run and any(",
+        "if False and any(",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: an expired baseline holds",
+        "app/gate_creep.py",
+        "if today > datetime",
+        "if not today > datetime",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: a baseline holds in any environment",
+        "app/gate_creep.py",
+        'if found != {base["environment"]} or',
+        "if False and",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: an unconfirmed change becomes the anchor",
+        "app/gate_anchor.py",
+        'if old is not None and claimed.verdict != "pass":',
+        "if False:",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: the self-test plants nothing",
+        "app/gate_selftest.py",
+        "            _plant_row(row, plant)",
+        "            pass",
+        (GATE,),
+    ),
+    Mutation(
+        "gate: a revision imports the working tree's modules",
+        "worker.py",
+        'sys.path.insert(0, setup["root"])',
+        'sys.path.append(setup["root"])',
+        (REVISIONS,),
+    ),
+    Mutation(
+        "gate: edited files of a revision are run",
+        "provenance/checkout.py",
+        "if not _intact(repository, place):\n                _write",
+        "if not place.exists():\n                _write",
+        (REVISIONS,),
     ),
 )
 

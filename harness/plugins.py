@@ -63,6 +63,8 @@ class TrainerInfo:
     `open_ended`: keys beyond the declared ones are accepted (a command, a function with **kwargs).
     `declares_compute`: whether its compute-relevant keys are known; where not, `compute_hash` is unknown.
     `check`: raises ValueError where a whole configuration cannot work; `note`: what a reader should know of it.
+    Of another revision than the working tree's: `commit`, the `root` that its modules are imported from, and `steps`, which
+    tells the planned steps of a configuration, as its classes are not imported here.
     """
 
     ref: str
@@ -79,6 +81,9 @@ class TrainerInfo:
     kind: str = ""
     check: Callable[[Mapping[str, Any]], None] | None = None
     note: str = ""
+    root: Path | None = None
+    commit: str | None = None
+    steps: Callable[[Mapping[str, Any]], int | None] | None = None
 
     @property
     def accelerated(self) -> bool:
@@ -300,6 +305,8 @@ def planned_steps(info: TrainerInfo, config: Mapping[str, Any]) -> int | None:
 
     Raises TrainerError where the trainer finds that its keys do not go together.
     """
+    if info.steps is not None:
+        return info.steps(config)
     if info.config_class is None or info.open_ended:
         return None
     tell = getattr(load_trainer(info.ref), "planned_steps", None)

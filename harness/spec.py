@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import SpecError, TrainerError, nearest
-from harness.model.experiment import CLAIMS, STAGES, Arm, Experiment
+from harness.errors import SpecError, TrainerError, UsageError, nearest
+from harness.model.experiment import CLAIMS, STAGES, Arm, Experiment, Role
 from harness.model.hashing import digest
 from harness.plugins import Knob, TrainerInfo, check_value, is_script, planned_steps, split_ref, trainer_info
+from harness.revisions import info_at, info_of
 
 SHIPPED = (
     Path(__file__).resolve().parent / "shipped" / "experiments",
@@ -348,22 +349,20 @@ def _listed_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
             raise SpecError(f"{where}: 'name' is missing: every arm has a name of its own.")
         if not isinstance(table.get("config", {}), Mapping):
             raise SpecError(f"{where}: 'config' must be a table.")
-        if "git" in table:
-            raise SpecError(
-                f"{where}: 'git' arms are not supported by this version; check the revision out and "
-                "run the two files: `harness run old.py new.py`."
-            )
+        git = table.get("git")
+        if git is not None and (not isinstance(git, str) or not git.strip()):
+            raise SpecError(f"{where}: 'git' must be a revision, such as \"origin/main\" or a commit, found {git!r}.")
         trainer = str(table.get("trainer", base.trainer))
-        left_out = _foreign_keys(base, trainer)
+        left_out = _foreign_keys(base, trainer, git, where)
         config = {k: v for k, v in base.config.items() if k not in left_out} | flatten(table.get("config", {}))
-        yield replace(base, name=name, config=config, where=where, trainer=trainer, left_out=left_out)
+        yield replace(base, name=name, config=config, where=where, trainer=trainer, git=git, left_out=left_out)
 
 
-def _foreign_keys(base: Draft, trainer: str) -> tuple[str, ...]:
-    """Keys of the experiment's configuration that its own trainer has and the arm's other trainer has not."""
-    if trainer == base.trainer:
+def _foreign_keys(base: Draft, trainer: str, git: str | None, where: str) -> tuple[str, ...]:
+    """Keys of the experiment's configuration that its own trainer has and the arm's other trainer, or revision of it, has not."""
+    if trainer == base.trainer and git is None:
         return ()
-    other, own = trainer_info(trainer, base.folder), trainer_info(base.trainer, base.folder)
+    other, own = _info(replace(base, trainer=trainer, git=git, where=where)), trainer_info(base.trainer, base.folder)
     return tuple(
         k for k in base.config if not other.open_ended and k not in other.knobs and (own.open_ended or k in own.knobs)
     )
@@ -419,14 +418,24 @@ def _control_layer(control: str, layer: Layer, given: Path | None, preset: str |
         raise
 
 
+def _info(draft: Draft) -> TrainerInfo:
+    """What the draft's trainer declares, at its revision; an error names the arm."""
+    try:
+        return info_at(draft.trainer, draft.git, draft.folder)
+    except UsageError as problem:
+        raise problem if draft.git is None else SpecError(f"{draft.where}: {problem}") from problem
+
+
 def _finish(draft: Draft, role: str, sets: Mapping[str, Any]) -> Arm:
-    info = trainer_info(draft.trainer, draft.folder)
+    info = _info(draft)
     own = check_config(info, draft.config, draft.where)
     own |= check_config(info, sets, "--set")
     config = complete_config(info, own, draft.where)
     _check_whole(info, config, draft.where)
     hashed = info.config_hash(own if info.kind else config)  # a script's own defaults are part of its code
-    return Arm(draft.name, "control" if role == "control" else "candidate", info.ref, config, hashed)
+    ref = info.ref if draft.git is None else trainer_info(draft.trainer, draft.folder).ref
+    shown: Role = "control" if role == "control" else "candidate"
+    return Arm(draft.name, shown, ref, config, hashed, info.commit, draft.git)
 
 
 def _check_whole(info: TrainerInfo, config: Mapping[str, Any], where: str) -> None:
@@ -566,7 +575,11 @@ def _split_sets(sets: Mapping[str, Any], drafts: Sequence[Draft]) -> tuple[dict[
 def _notes(arms: Sequence[Arm]) -> Iterator[str]:
     control = next((arm for arm in arms if arm.role == "control"), None)
     for arm in arms:
-        if control is not None and arm is not control and arm.config_hash == control.config_hash:
+        if arm.git is not None:
+            yield f"{arm.name} runs the trainer as revision {arm.source} has it"
+        if control is None or arm is control or arm.git != control.git:
+            continue
+        if arm.config_hash == control.config_hash:
             yield f"{arm.name} has the control's configuration: a built-in A/A, any difference is noise"
     yield from _same_length(arms)
 
@@ -575,18 +588,19 @@ def _left_out(drafts: Sequence[Draft]) -> Iterator[str]:
     for draft in drafts:
         if draft.left_out:
             keys = ", ".join(sorted(draft.left_out))
-            yield f"{draft.name}: its trainer {draft.trainer} has no {keys}: left out, the other keys of [config] hold"
+            at = f" at revision {draft.git}" if draft.git else ""
+            yield f"{draft.name}: its trainer {draft.trainer}{at} has no {keys}: left out, the other keys of [config] hold"
 
 
 def _same_length(arms: Sequence[Arm]) -> Iterator[str]:
     """Arms that differ in their length alone, and come to the same number of steps."""
     first: dict[tuple[str, int], Arm] = {}
     for arm in arms:
-        steps = planned_steps(trainer_info(arm.trainer), arm.config)
+        steps = planned_steps(info_of(arm), arm.config)
         if steps is None:
             continue
         rest = {k: v for k, v in arm.config.items() if k.rpartition(".")[2] not in LENGTH_KEYS}
-        other = first.setdefault((digest([arm.trainer, rest]), steps), arm)
+        other = first.setdefault((digest([arm.trainer, arm.git, rest]), steps), arm)
         if other is not arm and other.config_hash != arm.config_hash:
             yield (
                 f"{arm.name} comes to the same {steps} steps as {other.name}: the same training, any difference is noise. "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import StoreError, TrainerError
+from harness.errors import StoreError, UsageError
 from harness.logger import checked_record
 from harness.model.run import COLUMNS, RunRecord
 from harness.store.read import Store, Table
@@ -119,7 +119,7 @@ def _files(store: Store, table: Table) -> Iterator[str]:
 def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
     """Train one stored run again in a fresh process and compare it to the last bit of its accuracy."""
     from harness.executors.process import Worker, WorkerDied, WorkerTimeout
-    from harness.plugins import trainer_info
+    from harness.revisions import info_at
 
     row = _chosen(table, run_id)
     arm = next((a for a in store.arms() if a.get("name") == row["arm"]), None)
@@ -135,8 +135,8 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
     stored = _result_text(row["correct"], row["total"], row["accuracy"])
     seed = int(row["seed"])
     try:
-        info = trainer_info(arm["trainer"])
-    except TrainerError as problem:
+        info = info_at(arm["trainer"], arm.get("git"))
+    except UsageError as problem:
         return Rerun(row["run_id"], seed, stored, "", False, str(problem))
     code = info.code_hash(arm["config"])
     if code and row["code_hash"] and code != row["code_hash"]:
@@ -144,7 +144,15 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
         return Rerun(row["run_id"], seed, stored, "", False, reason)
     worker = Worker(info.environ)
     try:
-        hello = worker.ask({"do": "setup", "trainer": info.ref, "arms": {row["arm"]: arm["config"]}}, 1800)
+        hello = worker.ask(
+            {
+                "do": "setup",
+                "trainer": info.ref,
+                "root": info.root and str(info.root),
+                "arms": {row["arm"]: arm["config"]},
+            },
+            1800,
+        )
         answer = hello
         if hello["status"] == "ready":
             worker.ask({"do": "prepare", "arms": [row["arm"]]}, 1800)

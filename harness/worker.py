@@ -77,6 +77,8 @@ class Session:
         )
 
         ref = setup["trainer"]
+        if setup.get("root"):  # another revision's packages, before those that are installed
+            sys.path.insert(0, setup["root"])
         self.trainer = load_trainer(ref)
         self.info = trainer_info(ref)
         self.configs: dict[str, Any] = {}

@@ -63,10 +63,6 @@ class GateReport:
 
 def gate(names: Sequence[str], results: Path, asked: Asked, on_inconclusive: OnInconclusive) -> GateReport:
     """Raises StoreError where a store is missing, empty or damaged; UsageError where a margin that is needed is missing."""
-    if any(name.endswith(".toml") for name in names):
-        raise UsageError(
-            f"{' '.join(names)}: a gate file is not read by this version. Name stores: harness gate CONTROL CANDIDATE."
-        )
     report = GateReport(judge(names, results, asked, default_claim="no-regression"), on_inconclusive)
     for one in report.comparison.comparisons:
         missing = _missing_margin(one)

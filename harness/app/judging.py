@@ -40,13 +40,27 @@ def judge(
 
     Raises StoreError where a store is missing, empty or damaged.
     """
-    from harness.comparison.compare import compare_samples
+    return judge_question(
+        question_of(names, results, asked), results, asked, default_claim=default_claim, note=note
+    )  # fmt: skip
+
+
+def question_of(names: Sequence[str], results: Path, asked: Asked = Asked()) -> Question:
+    """The runs that the names mean. Raises StoreError where a store is missing, empty or damaged, or nothing can be judged."""
     from harness.selection import Shelf, require_runs, resolve
 
-    shelf = Shelf(results)
     own = [key for key, value in vars(asked).items() if value is not None]
-    question = resolve(shelf, names, asked.stage, asked=own)
+    question = resolve(Shelf(results), names, asked.stage, asked=own)
     require_runs(results, question.control, question.candidates)
+    return question
+
+
+def judge_question(
+    question: Question, results: Path, asked: Asked, *, default_claim: str, note: bool = True
+) -> Comparison:
+    """The comparison of these runs, under the promise that was asked for; with `note` the ledger has that they were looked at."""
+    from harness.comparison.compare import compare_samples
+
     judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
     if note:
         _note_looks(question, judged, results)

@@ -186,7 +186,7 @@ def _seconds(chosen: Chosen) -> Stored | None:
 def _with_pairs(known: Known, arms: Sequence[Chosen], experiment: Experiment | None) -> Known:
     """What is known, with the candidates that are scored on the control's networks and the spread of their differences."""
     from harness.executors.base import shared_trainings
-    from harness.plugins import trainer_info
+    from harness.revisions import info_of
 
     found = dict(_pairs(arms)) if arms else {}
     if experiment is None:
@@ -194,7 +194,7 @@ def _with_pairs(known: Known, arms: Sequence[Chosen], experiment: Experiment | N
         copies = sum(arm.config_hash == own for arm in arms) - 1 if own else 0
         known = replace(known, shared=tuple(found), trainings=max(2, len(arms)) - len(found))
         return _used(known, found, len(arms) - 1 - copies)
-    infos = {arm.name: trainer_info(arm.trainer) for arm in experiment.arms}
+    infos = {arm.name: info_of(arm) for arm in experiment.arms}
     groups = shared_trainings(list(infos), experiment, infos)
     control = experiment.control
     shared = tuple(

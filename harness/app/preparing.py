@@ -62,6 +62,7 @@ class Prepared:
             "seeds": self.experiment.seeds,
             "arms": [
                 {"name": a.name, "role": a.role, "config": a.config, "steps": self.steps[a.name]}
+                | ({"git": a.git, "revision": a.source} if a.git else {})
                 | {"completed": self.done.get(a.name, 0)}
                 for a in self.experiment.arms
             ],
@@ -144,9 +145,9 @@ def _rows_if_any(store: Store) -> Table | None:
 
 
 def trainer_infos(experiment: Experiment) -> dict[str, TrainerInfo]:
-    from harness.plugins import trainer_info
+    from harness.revisions import info_of
 
-    return {arm.name: trainer_info(arm.trainer) for arm in experiment.arms}
+    return {arm.name: info_of(arm) for arm in experiment.arms}
 
 
 def _progress(table: Table | None, stage: str) -> tuple[set[tuple[str, int]], dict[tuple[str, int], int], int]:

@@ -180,6 +180,9 @@ def _provenance(
     out: dict[str, Provenance] = {}
     for arm in experiment.arms:
         info = infos[arm.name]
+        if arm.git is not None:
+            out[arm.name] = Provenance(info.code_hash(arm.config), arm.git, False)
+            continue
         folder = info.sources[0].resolve().parent if info.sources else Path.cwd()
         if folder not in states:
             states[folder] = git_state(folder, exclude=(results.resolve(),))

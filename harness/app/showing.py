@@ -147,11 +147,13 @@ def _experiment_lines(e: Mapping[str, Any]) -> list[str]:
     base = e["arms"][0]
     lines = [e["question"], "", "  ".join(f"{k} {v}" for k, v in terms.items())]
     lines += [f"clock of {name}: {clock}" for name, clock in e["clocks"].items()]
-    lines += ["", f"configuration of {base['name']} ({base['role']})"]
+    at = f" at revision {base['revision']} ({base['git'][:12]})" if base.get("git") else ""
+    lines += ["", f"configuration of {base['name']} ({base['role']}){at}"]
     lines += [f"  {key} = {value}" for key, value in base["config"].items()]
     for arm in e["arms"][1:]:
         differs = ", ".join(f"{k}={v}" for k, v in arm["config"].items() if base["config"].get(k) != v)
-        lines.append(f"{arm['name']} ({arm['role']}): {differs or 'the same configuration'}")
+        at = f"revision {arm['revision']} ({arm['git'][:12]}), " if arm.get("git") else ""
+        lines.append(f"{arm['name']} ({arm['role']}): {at}{differs or 'the same configuration'}")
     return lines + [f"note: {note}" for note in e["notes"]]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,11 +19,16 @@ from harness.cli.options import (
     write_file,
 )
 
+if TYPE_CHECKING:
+    from harness.app.gate_file import FileReport
+
 SUMMARY = "GITHUB_STEP_SUMMARY"
+PROMISED = ("claim", "target", "margin_pp", "max_slowdown", "alpha", "stage")
+FILES = ("junitxml", "markdown", "bencher")
 
 
 @click.command("gate")
-@click.argument("names", metavar="CONTROL CANDIDATE...", nargs=-1, required=True, type=ExperimentName())
+@click.argument("names", metavar="CONTROL CANDIDATE... | gate.toml", nargs=-1, required=True, type=ExperimentName())
 @promised("no-regression")
 @click.option(
     "--on-inconclusive",
@@ -31,12 +37,18 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
     show_default=True,
     help="Whether an open question stops the pipeline (exit 3) or not (exit 0, and it says so).",
 )
+@click.option(
+    "--re-anchor", is_flag=True, help="With a gate file: make this commit the baseline, once it is confirmed."
+)
+@click.option(
+    "--self-test", is_flag=True, help="With a gate file: plant regressions; exit 0 only if every one turns red."
+)
 @click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as Markdown.")
 @click.option("--junitxml", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML.")
 @click.option("--bencher", type=click.Path(path_type=Path, dir_okay=False), help="Write Bencher's metric format.")
 @common
 def command(names: tuple[str, ...], results: Path, as_json: bool, json_file: Path | None, **given: Any) -> int:
-    """The judgement of `compare` as an exit code.
+    """The judgement of `compare` as an exit code; of a file gate.toml, of all its checks and layers.
 
     \b
     0  pass                     3  inconclusive
@@ -45,42 +57,111 @@ def command(names: tuple[str, ...], results: Path, as_json: bool, json_file: Pat
 
     Writes gate.json (--json-file names another file), and Markdown into $GITHUB_STEP_SUMMARY where that is set.
     """
-    from harness.app import gating
-    from harness.app.judging import Asked
+    from harness.app.gating import broken
     from harness.errors import HarnessError
-    from harness.report.bencher import bencher_metrics
-    from harness.report.junit import broken_xml, junit_xml
-    from harness.report.table import table_markdown, table_text
+    from harness.report.junit import broken_xml
 
-    asked = Asked(*(given[key] for key in ("claim", "target", "margin_pp", "max_slowdown", "alpha", "stage")))
     wanted = json_file or Path("gate.json")
     try:
-        report = gating.gate(names, results, asked, given["on_inconclusive"])
+        from_file = any(name.endswith(".toml") for name in names)
+        code, document, text, pages = (_file if from_file else _stores)(names, results, given)
     except HarnessError as problem:
-        document = gating.broken(problem, given["on_inconclusive"])
-        _write(wanted, to_json(document), given["junitxml"], broken_xml(str(problem)))
+        document = broken(problem, given["on_inconclusive"])
+        _write(wanted, to_json(document), {"junitxml": broken_xml(str(problem))}, given)
         _step_summary(f"**GATE: no judgement**: {problem}\n")
         raise
-    document = report.as_dict()
-    _write(wanted, to_json(document), given["junitxml"], junit_xml(report.comparison))
-    page = f"**{report.sentence}**\n\n{table_markdown(report.comparison)}"
-    if given["markdown"] is not None:
-        write_file(given["markdown"], page)
-    if given["bencher"] is not None:
-        write_file(given["bencher"], to_json(bencher_metrics(report.comparison)) + "\n")
-    _step_summary(page)
+    _write(wanted, to_json(document), pages, given)
+    _step_summary(pages["markdown"])
     if as_json:
         click.echo(to_json(document))
     else:
-        click.echo(table_text(report.comparison, colour=coloured(), width=columns()), color=coloured() or None)
-        click.echo(f"\n{report.sentence} (exit {report.exit_code}; {wanted})")
-    return report.exit_code
+        click.echo(text, color=coloured() or None)
+        click.echo(f"\n{document['gate']['message']} (exit {code}; {wanted})")
+    return code
 
 
-def _write(wanted: Path, document: str, junit: Path | None, xml: str) -> None:
+Answer = tuple[int, dict[str, Any], str, dict[str, str]]
+"""Exit code, JSON document, text, and the content of each file by its option."""
+
+
+def _stores(names: tuple[str, ...], results: Path, given: Mapping[str, Any]) -> Answer:
+    """The claim alone, of a control and its candidates."""
+    from harness.app import gating
+    from harness.app.judging import Asked
+    from harness.errors import UsageError
+    from harness.report.bencher import bencher_metrics
+    from harness.report.junit import junit_xml
+    from harness.report.table import table_markdown, table_text
+
+    flag = next((flag for flag in ("re_anchor", "self_test") if given[flag]), None)
+    if flag:
+        raise UsageError(
+            f"--{flag.replace('_', '-')} needs a gate file: harness gate gate.toml --{flag.replace('_', '-')}"
+        )
+    report = gating.gate(names, results, Asked(*(given[key] for key in PROMISED)), given["on_inconclusive"])
+    text = table_text(report.comparison, colour=coloured(), width=columns())
+    pages = {
+        "junitxml": junit_xml(report.comparison),
+        "markdown": f"**{report.sentence}**\n\n{table_markdown(report.comparison)}",
+        "bencher": to_json(bencher_metrics(report.comparison)) + "\n",
+    }
+    return report.exit_code, report.as_dict(), text, pages
+
+
+def _file(names: tuple[str, ...], results: Path, given: Mapping[str, Any]) -> Answer:
+    """Every check of a gate file."""
+    from harness.report.gate_page import gate_bencher, gate_junit, gate_markdown, gate_text
+
+    report = _gate_file(names, results, given)
+    document = report.as_dict()
+    shown = {check.name: check.comparison for check in report.checks}
+    pages = {
+        "junitxml": gate_junit(document),
+        "markdown": gate_markdown(document, shown),
+        "bencher": to_json(gate_bencher(shown)) + "\n",
+    }
+    return report.exit_code, document, gate_text(document, shown, colour=coloured(), width=columns()), pages
+
+
+def _gate_file(names: tuple[str, ...], results: Path, given: Mapping[str, Any]) -> FileReport:
+    from harness.app.gate_anchor import re_anchor
+    from harness.app.gate_file import GateOptions, gate_file
+    from harness.app.gate_selftest import self_test
+    from harness.errors import UsageError
+    from harness.gatefile import read_gate_file
+
+    if len(names) > 1:
+        raise UsageError(f"{' '.join(names)}: a gate file stands alone; its checks name their stores themselves.")
+    stated = [key for key in PROMISED if given[key] is not None]
+    if stated:
+        raise UsageError(
+            f"--{stated[0].replace('_', '-')}: with a gate file each check states it: {stated[0]} = ... under [[checks]]."
+        )
+    if given["re_anchor"] and given["self_test"]:
+        raise UsageError("--re-anchor and --self-test are two commands: give them one after the other.")
+    options = GateOptions(results, given["experiments"], given["on_inconclusive"], _runner(silent=given["quiet"]))
+    what = re_anchor if given["re_anchor"] else self_test if given["self_test"] else gate_file
+    return what(read_gate_file(Path(names[0])), options)
+
+
+def _runner(*, silent: bool) -> Any:
+    """Runs a campaign with a progress display on standard error."""
+
+    def run(prepared: Any, options: Any) -> Any:
+        from harness.app import running
+        from harness.cli.progress import progress
+
+        with progress(prepared, silent=silent) as on_finished:
+            return running.run(prepared, options, on_finished)
+
+    return run
+
+
+def _write(wanted: Path, document: str, pages: Mapping[str, str], given: Mapping[str, Any]) -> None:
     write_file(wanted, document + "\n")
-    if junit is not None:
-        write_file(junit, xml)
+    for option in FILES:
+        if given[option] is not None and option in pages:
+            write_file(given[option], pages[option])
 
 
 def _step_summary(page: str) -> None:

@@ -14,7 +14,7 @@ FLAGS = ("warmup",)
 TEXTS = (
     "run_id", "experiment", "arm", "stage", "lane", "config_hash", "compute_hash", "code_hash", "data_hash", "invocation",
     "status", "clock", "started_at", "host", "device", "cuda", "cudnn", "torch", "cpu", "throttle", "environment",
-    "trained_run",
+    "trained_run", "git_commit", "git_dirty",
 )  # fmt: skip
 
 

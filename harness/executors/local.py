@@ -16,6 +16,7 @@ from harness.executors.base import GIVE_UP_AFTER, WARMUP_FACTOR, Campaign, Finis
 from harness.executors.process import Worker, WorkerDied, WorkerTimeout
 from harness.logger import new_invocation
 from harness.model.run import RunRecord, utc_now
+from harness.plugins import TrainerInfo
 from harness.provenance import visible_gpus
 from harness.trainer import Metric
 
@@ -176,7 +177,7 @@ class _Turn:
                         raise _Restart
                 self.workers |= dict.fromkeys(group, worker)
                 configs = {arm: self.campaign.experiment.arm(arm).config for arm in group}
-                _tell(worker, {"do": "setup", "trainer": info.ref, "arms": configs})
+                _tell(worker, {"do": "setup", "trainer": info.ref, "root": _root(info), "arms": configs})
             for worker in processes:
                 group = [arm for arm in arms if self.workers[arm] is worker]
                 hello = self._answer(worker, group)
@@ -317,6 +318,11 @@ class _Turn:
         if "error" in facts:
             facts["error"] = _bounded(facts["error"])
         return replace(record, **(hello.get("fields", {}) | facts))
+
+
+def _root(info: TrainerInfo) -> str | None:
+    """Where another revision's plugin is imported from, instead of the installed one."""
+    return str(info.root) if info.root else None
 
 
 def _tell(worker: Worker, request: dict[str, Any]) -> None:

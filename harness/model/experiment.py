@@ -17,7 +17,11 @@ STAGES: tuple[Stage, ...] = ("screen", "confirm", "final")
 
 @dataclass(frozen=True)
 class Arm:
-    """One configuration of one trainer; `config` is flat, with dotted keys, and complete."""
+    """One configuration of one trainer; `config` is flat, with dotted keys, and complete.
+
+    `git` is the commit of its repository that the trainer is run from (None: the working tree), `revision` what was written
+    in its place: a branch, a tag or a commit.
+    """
 
     name: str
     role: Role
@@ -25,6 +29,15 @@ class Arm:
     config: dict[str, Any]
     config_hash: str
     git: str | None = None
+    revision: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The revision in words; empty for the working tree."""
+        if self.git is None:
+            return ""
+        known = self.revision and not self.git.startswith(self.revision)
+        return f"{self.revision} ({self.git[:12]})" if known else self.git[:12]
 
     def as_dict(self) -> dict[str, Any]:
         base: dict[str, Any] = {
@@ -34,7 +47,7 @@ class Arm:
             "config": self.config,
             "config_hash": self.config_hash,
         }
-        return base | ({"git": self.git} if self.git else {})
+        return base | ({"git": self.git, "revision": self.revision or self.git} if self.git else {})
 
 
 @dataclass(frozen=True)

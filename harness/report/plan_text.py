@@ -60,6 +60,7 @@ def arm_lines(arms: list[dict[str, Any]]) -> list[str]:
     for arm in arms:
         differs = [f"{k}={v}" for k, v in arm["config"].items() if base.get(k) != v]
         what = ", ".join(differs) if differs else ("the reference" if arm is arms[0] else "the same configuration")
+        what = f"revision {arm['revision']}, {what}" if arm.get("git") else what
         steps = "" if arm["steps"] is None else f"{arm['steps']:>6} steps"
         lines.append(f"  {arm['name']:<{width}}  {arm['role']:<9}  {arm['completed']:>5} done {steps}  {what}")
     return lines

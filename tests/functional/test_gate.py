@@ -117,7 +117,7 @@ def test_usage_errors_are_2(folder: Path) -> None:
     assert call(folder, "gate", "same:base", "same:mine", "--claim", "nicer").returncode == 2
     assert call(folder, "gate").returncode == 2
     code, _, text = gate(folder, "gate.toml")
-    assert code == 2 and "gate file" in text
+    assert code == 2 and "There is no file 'gate.toml'" in text
 
 
 def test_what_a_pipeline_reads(folder: Path, tmp_path: Path) -> None:

@@ -52,3 +52,19 @@ def test_compare_imports_numpy_and_scipy_special_only(tmp_path: object) -> None:
         "numpy",
         "scipy.special",
     ]
+
+
+def test_a_gate_file_on_stored_runs_imports_no_more(tmp_path: object) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    rows = ["arm,seed,correct,total"] + [f"{arm},{seed},{9400 + seed % 7},10000" for seed in range(30) for arm in "ab"]
+    (folder / "runs.csv").write_text("\n".join(rows) + "\n")
+    assert loaded(["import", "runs.csv", "--as", "x"], ("torch",), cwd=folder) == ["0"]
+    stated = '[[checks]]\nname = "x"\ncontrol = "x:a"\ncandidate = "x:b"\nmargin_pp = 0.1\nlayers = ["hard"]\n'
+    (folder / "gate.toml").write_text(stated)
+    assert loaded(["gate", "gate.toml"], ("numpy", "scipy.special", *HEAVY), cwd=folder) == [
+        "0",
+        "numpy",
+        "scipy.special",
+    ]

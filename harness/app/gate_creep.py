@@ -1,0 +1,115 @@
+"""The layer `creep` of a gate file: is the baseline valid for these runs, and where does the chart of all commits stand."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.comparison.layers import Layer
+    from harness.comparison.samples import Sample
+    from harness.gatefile import Check, GateFile
+    from harness.selection import Question
+
+
+def commit_of(sample: Sample) -> str:
+    """The commit of stored runs, marked where it had changes; a hash of the runs where no single commit is known."""
+    from harness.model.hashing import digest
+
+    commits, codes = sample.runs.known("git_commit"), sorted(sample.runs.known("code_hash"))
+    if len(commits) != 1:
+        return f"runs-{digest(sorted(sample.runs['run_id'].tolist()))}"
+    dirty = "true" in {text.lower() for text in sample.runs.known("git_dirty")}
+    return next(iter(commits))[:12] + (f"-{'-'.join(codes) or 'dirty'}" if dirty else "")
+
+
+def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) -> list[Layer]:
+    """The chart of all commits since the anchor, and the budget; this commit is added to the history once.
+
+    Raises StoreError where baseline or history are damaged.
+    """
+    from harness.anchors import append_history, commits_since, read_baselines, read_history
+    from harness.comparison import layers as ly
+    from harness.model.run import utc_now
+
+    if len(question.candidates) > 1:
+        raise UsageError(
+            f"{check.where}: the layer 'creep' follows one arm, and there are {len(question.candidates)} candidates."
+        )
+    base = read_baselines(gate.baseline).get(check.name)
+    if base is None:
+        return [_no_baseline(gate, check)]
+    residual, problem = _residual(question, base)
+    if residual is None:
+        return [ly.Layer("creep", "refused", problem)]
+    mine = commits_since(read_history(gate.history), check.name, base["id"])
+    at = next((i for i, r in enumerate(mine) if r["commit"] == commit), len(mine))
+    z = [float(r["z"]) for r in mine[: at + 1]] if at < len(mine) else [*(float(r["z"]) for r in mine), residual.z]
+    log_e = ly.creep_path(z)[-1]
+    if at == len(mine):
+        record = {"at": utc_now(), "check": check.name, "anchor": base["id"], "commit": commit, "n": residual.n}
+        record |= {"mean": residual.mean, "sd": residual.sd, "z": residual.z, "log_e": log_e}
+        append_history(gate.history, record | {"alarm": log_e >= _log_threshold()})
+    out = [ly.creep_layer(log_e, len(z), z[-1], anchor_n=base["n"], n=residual.n, against=residual.against)]
+    if check.budget_pp is not None:
+        current = base["cumulative_pp"] - residual.z * residual.se_pp
+        out.append(
+            ly.budget_layer(
+                anchored_pp=base["cumulative_pp"], current_pp=current, se_pp=residual.se_pp, budget_pp=check.budget_pp
+            )
+        )
+    return out
+
+
+def _log_threshold() -> float:
+    from math import log
+
+    from harness.comparison.layers import THRESHOLD
+
+    return log(THRESHOLD)
+
+
+def _no_baseline(gate: GateFile, check: Check) -> Layer:
+    from harness.comparison.layers import Layer
+
+    return Layer(
+        "creep",
+        "refused",
+        f"there is no baseline of {check.name!r} in {gate.baseline}, so that creep cannot be seen. "
+        f'`harness gate {gate.path} --re-anchor` makes one; or leave the layer out: layers = ["hard"]',
+    )
+
+
+def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
+    """How far the candidate lies from the anchor; None with the reason where the baseline does not hold for these runs."""
+    from harness.comparison.checks import ENOUGH_RUNS
+    from harness.comparison.layers import residual
+    from harness.stats.moments import moments
+
+    sample, control = question.candidates[0], question.control
+    today = datetime.datetime.now(datetime.UTC).date()
+    if today > datetime.date.fromisoformat(base["expires"]):
+        return None, f"the baseline expired on {base['expires']}: machines and libraries have moved on. Re-anchor"
+    data = sample.runs.known("data_hash")
+    if base["data_hash"] and data and data != {base["data_hash"]}:
+        return (
+            None,
+            f"the baseline rests on other data ({base['data_hash']} against {', '.join(sorted(data))}). Re-anchor",
+        )
+    if sample.n < ENOUGH_RUNS:
+        return None, f"{sample.n} runs are fewer than {ENOUGH_RUNS}"
+    found = set(sample.runs["environment"].tolist())
+    again = None
+    if found != {base["environment"]} or not base["environment"]:
+        known = control.runs.known("code_hash"), control.runs.known("config_hash")
+        if known != ({base["code_hash"]}, {base["config_hash"]}) or set(control.runs["environment"].tolist()) != found:
+            return None, (
+                f"the environment is not the baseline's ({' and '.join(sorted(e or 'unknown' for e in found))} against "
+                f"{base['environment'] or 'unknown'}), and the control is not the anchor measured again. Make the anchor's revision "
+                f'the control (git = "{base["commit"][:12]}"), use that machine, or re-anchor'
+            )
+        again = (control.n, moments(control.accuracy).mean)
+    own = moments(sample.accuracy)
+    return residual(n=own.n, mean=own.mean, sd=own.sd, anchor=base, control=again), ""
