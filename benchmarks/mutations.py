@@ -29,6 +29,7 @@ TABLE = "tests/reference/test_vectors_table.py"
 EDGES = "tests/unit/stats/test_stats_edges.py"
 SAMPLES, VERDICTS, FINDINGS = (f"tests/unit/comparison/test_{n}.py" for n in ("samples", "verdicts", "findings"))
 GATE, REVISIONS = (f"tests/functional/test_{n}.py" for n in ("gate_file", "revisions"))
+LOOKS, STOPPING = "tests/unit/comparison/test_planned_looks.py", "tests/unit/stats/test_after_stopping.py"
 CAPS, PUBLISHED, METAMORPHIC = (f"tests/unit/comparison/test_{n}.py" for n in ("caps", "published", "metamorphic"))
 
 
@@ -44,6 +45,56 @@ class Mutation:
 
 
 MUTATIONS = (
+    Mutation(
+        "looks: every look at the full level",
+        "comparison/looks.py",
+        "level = float(special.ndtr(-plan.efficacy[at]))",
+        "level = plan.alpha",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: decided between two of them",
+        "comparison/looks.py",
+        'judged.verdict in ("pass", "fail") and index is None',
+        'judged.verdict == "nothing" and index is None',
+        (LOOKS,),
+    ),
+    Mutation("looks: time tested at three process starts", "comparison/looks.py", "LEAST_STARTS = 5", "LEAST_STARTS = 3", (LOOKS,)),
+    Mutation(
+        "looks: intervals of a single look",
+        "comparison/looks.py",
+        "bound = sequential.efficacy_bounds(end.information[: at + 1], alpha=(1 - CONFIDENCE) / 2)[-1]",
+        "bound = 1.96",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: the stop taken for every endpoint's own",
+        "comparison/looks.py",
+        "if end.earlier is not None and _crossed",
+        "if False and _crossed",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: the plain estimate after an early stop",
+        "comparison/looks.py",
+        "end.null + sign * x * scale for x in (drift.low, drift.median, drift.high)",
+        "end.contrast.value + 0 * x * sign * scale for x in (drift.low, drift.median, drift.high)",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: stops for futility no less extreme than going on",
+        "stats/sequential.py",
+        "    if futility is not None and z < futility[len(times) - 1]:\n",
+        "    if False:\n",
+        (STOPPING,),
+    ),
+    Mutation(
+        "looks: a largest sample without inflation",
+        "design/looks.py",
+        "largest = max(fixed, min(",
+        "largest = min(fixed, min(",
+        ("tests/unit/stats/test_look_plans.py",),
+    ),
     Mutation(
         "variance with divisor n (ddof = 0)",
         "stats/moments.py",

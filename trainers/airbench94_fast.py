@@ -4,12 +4,9 @@ What differs from `airbench94`: Muon on the convolution filters (200 steps of 2,
 lookahead), one gather an epoch for shuffling, cropping and mirroring, a network that is built once in a process (so that
 what was compiled or captured is used again), and test-time views for the least certain images only.
 
-Measured, at the preset `cpu` of `experiments/airbench94-fast.toml` (an eighth of the width, 4,000 images, one thread of an
-AMD EPYC that others used too, 14 seeds run in turn with `airbench94`, none of them used in tuning): 55.45 +- 0.47 % (standard
-error) in 2.8 s against 54.93 +- 0.24 % in 7.7 s; lower quartiles of the times. About half of the seconds saved are saved
-in training, half in the views. Not claimed: that the accuracy is higher. Not measured: anything on a
-GPU. Neither the full-size recipe below, nor `compile` with CUDA graphs, nor `tta.shifted` below 1 at full size has ever run
-there. The author of the Muon recipe claims 94.01 % mean accuracy over 200 runs in 2.59 s on one A100 (K. Jordan,
+What it showed beside `airbench94` at the preset `cpu` stands in docs/airbench94.md. Not measured: anything on a GPU. Neither
+the full-size recipe below, nor `compile` with CUDA graphs, nor `tta.shifted` below 1 at full size has ever run there.
+The author of the Muon recipe claims 94.01 % mean accuracy over 200 runs in 2.59 s on one A100 (K. Jordan,
 cifar10-airbench, `airbench94_muon`); the constants are his, the code is not. What runs is in `airbench94_fast_recipe.py`,
 which needs torch; this file declares the configuration and needs none.
 

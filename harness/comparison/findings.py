@@ -291,8 +291,8 @@ def peeked(arm: str, looks: list[int], n: int) -> Finding:
         "peeked", "warn",
         f"{arm} was judged before, at {shown} runs, and now at {n}: a test that is repeated while the runs grow claims too often "
         "(looking at 25, 200 and 1000 runs, 13 times in 100 instead of 5).",
-        "Confirm on fresh seeds (`harness run ... --stage confirm`), or plan the looks before the first run "
-        "(`harness plan --looks K`).", NOTHING,
+        "Confirm on fresh seeds (`harness run ... --stage confirm`), or look as planned before the first run "
+        "(`harness run ... --until-decided`).", NOTHING,
     )  # fmt: skip
 
 
