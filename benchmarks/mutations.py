@@ -55,11 +55,17 @@ MUTATIONS = (
     Mutation(
         "looks: decided between two of them",
         "comparison/looks.py",
-        'judged.verdict in ("pass", "fail") and index is None',
-        'judged.verdict == "nothing" and index is None',
+        'judged.verdict in ("pass", "fail") and index is None:',
+        'judged.verdict == "nothing" and index is None:',
         (LOOKS,),
     ),
-    Mutation("looks: time tested at three process starts", "comparison/looks.py", "LEAST_STARTS = 5", "LEAST_STARTS = 3", (LOOKS,)),
+    Mutation(
+        "looks: time tested at three process starts",
+        "comparison/looks.py",
+        "LEAST_STARTS = 5",
+        "LEAST_STARTS = 3",
+        (LOOKS,),
+    ),
     Mutation(
         "looks: intervals of a single look",
         "comparison/looks.py",

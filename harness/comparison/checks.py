@@ -484,9 +484,10 @@ def _success_count(side: Sample, target: float) -> Finding | None:
 
 def check_peeking(pair: Pair) -> Iterator[Finding]:
     """Earlier judgements of the same arm and stage on fewer runs; below two runs there was nothing to see."""
-    plan = pair.candidate.plan
-    planned = () if plan is None else plan.runs
-    earlier = sorted({n for n in pair.candidate.looks if 2 <= n < pair.candidate.n and n not in planned})
+    allowed = (
+        1 if pair.candidate.plan is None else pair.candidate.plan.largest
+    )  # of a plan any look is free: it decides at its own
+    earlier = sorted({n for n in pair.candidate.looks if allowed < n < pair.candidate.n})
     if earlier:
         yield f.peeked(pair.candidate.name, earlier, pair.candidate.n)
 

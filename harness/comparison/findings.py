@@ -298,10 +298,13 @@ def peeked(arm: str, looks: list[int], n: int) -> Finding:
 
 def between_looks(looks: Sequence[int], n: int) -> Finding:
     shown = ", ".join(map(str, looks[:8])) + (", ..." if len(looks) > 8 else "")
+    beyond = n > looks[-1]
     return Finding(
         "peeked", "warn",
-        f"The plan of this campaign looks at {shown} runs, and there are {n} now: what is seen between the looks decides nothing.",
-        "Let it go on to its next look: the same `harness run ... --until-decided` again.", NOTHING,
+        f"The plan of this campaign looks at {shown} runs, and there are {n} now: what is seen "
+        f"{'beyond the last look' if beyond else 'between the looks'} decides nothing.",
+        "The last planned look was the answer; for another one take fresh seeds (`harness run ... --as NAME`)." if beyond
+        else "Let it go on to its next look: the same `harness run ... --until-decided` again.", NOTHING,
     )  # fmt: skip
 
 

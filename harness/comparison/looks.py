@@ -46,8 +46,13 @@ class Look:
 
     @property
     def name(self) -> str:
-        where = "between the looks" if self.index is None else f"look {self.index + 1} of {len(self.plan.runs)}"
-        return where if self.plan.mode == "group-sequential" or self.index is None else f"at {self.n} runs"
+        if self.index is None:
+            return "between the looks" if self.n < self.plan.largest else "beyond the last look"
+        return (
+            f"look {self.index + 1} of {len(self.plan.runs)}"
+            if self.plan.mode == "group-sequential"
+            else f"at {self.n} runs"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -66,7 +71,7 @@ class Look:
 def judge_at_look(pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp: float | None) -> Judged:
     """The judgement of a campaign that looks as it planned to: what decides is each look's own bound.
 
-    Between the looks nothing is decided. A required endpoint below its futility bound ends the campaign, undecided.
+    Between the looks, and beyond the last, nothing is decided. A required endpoint below its futility bound ends the campaign, undecided.
     """
     plan = pair.candidate.plan
     assert plan is not None
@@ -77,8 +82,8 @@ def judge_at_look(pair: Pair, found: list[Finding], simultaneous: Levels | None,
     judged = _with_sprt(judged, pair, plan) if plan.mode == "sprt" else judged
     if levels.time == 0:
         judged = _time_untested(judged, pair)
-    stop = _stop(judged, plan, index, n)
-    if judged.verdict in ("pass", "fail") and index is None and n < plan.largest:
+    stop = _stop(judged, plan, index)
+    if judged.verdict in ("pass", "fail") and index is None:
         judged = replace(judged, verdict="inconclusive", findings=(*judged.findings, f.between_looks(plan.runs, n)))
     following = plan.next_after(n)
     more = following - n if stop is None and following is not None else judged.more_runs
@@ -116,13 +121,13 @@ def _time_untested(judged: Judged, pair: Pair) -> Judged:
     return replace(judged, endpoints=ends, needed=required(pair, ends))
 
 
-def _stop(judged: Judged, plan: LookPlan, index: int | None, n: int) -> Stop | None:
+def _stop(judged: Judged, plan: LookPlan, index: int | None) -> Stop | None:
     """Decided, hopeless or at the end; a refusal is nothing that runs could mend, but none to stop by either."""
-    if index is None and n < plan.largest:
+    if index is None:
         return None
     if judged.verdict in ("pass", "fail"):
         return "decided"
-    if index is None or index == len(plan.runs) - 1:
+    if index == len(plan.runs) - 1:
         return "last look"
     if plan.futility and any(_futile(d, plan.futility[index]) for d in judged.needed.values()):
         return "futility"

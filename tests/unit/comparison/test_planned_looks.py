@@ -67,6 +67,12 @@ def test_between_the_looks_nothing_is_decided(at_look) -> None:
     assert "between the looks" in next(f["message"] for f in one["findings"] if f["code"] == "peeked")
 
 
+def test_beyond_the_last_look_nothing_is_decided_either(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.largest + 10, accuracy=(0.9650, 0.9690))
+    assert (one["verdict"], one["sequential"]["stop"]) == ("inconclusive", None)
+    assert "beyond the last look" in next(f["message"] for f in one["findings"] if f["code"] == "peeked")
+
+
 def test_a_hopeless_campaign_stops(at_look) -> None:
     one = at_look(ACCURACY, ACCURACY.runs[1], accuracy=(0.9650, 0.9648))
     assert (one["verdict"], one["sequential"]["stop"]) == ("inconclusive", "futility")
