@@ -88,10 +88,10 @@ MUTATIONS = (
         (LOOKS,),
     ),
     Mutation(
-        "looks: stops for futility no less extreme than going on",
+        "looks: futility left out of what could have come",
         "stats/sequential.py",
-        "    if futility is not None and z < futility[len(times) - 1]:\n",
-        "    if False:\n",
+        "state = density.cut(low, efficacy[k] * math.sqrt(t))",
+        "state = density.cut(-math.inf, efficacy[k] * math.sqrt(t))",
         (STOPPING,),
     ),
     Mutation(

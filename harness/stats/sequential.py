@@ -212,20 +212,16 @@ def stagewise_p(
 ) -> float:
     """The chance, at this drift, of an end at least as extreme as a stop with `z` at the last of `times`.
 
-    Above that stop lie earlier stops for efficacy and a higher z; where it stops for futility itself, all later ends too.
+    Above that stop lie earlier stops for efficacy, a higher z at this look, and so whatever would have come of one.
     At drift 0 the one-sided p-value of the stopped plan; at the true drift it is uniform.
     """
-    state, above, below = _start(), 0.0, 0.0
+    state, above = _start(), 0.0
     for k, t in enumerate(times[:-1]):
         low = -math.inf if futility is None else futility[k] * math.sqrt(t)
         density = _arrive(state, times, k, drift=drift)
         above += density.above(efficacy[k] * math.sqrt(t))
-        below += density.below(low)
         state = density.cut(low, efficacy[k] * math.sqrt(t))
-    last, at = _arrive(state, times, len(times) - 1, drift=drift), z * math.sqrt(times[-1])
-    if futility is not None and z < futility[len(times) - 1]:
-        return 1 - below - last.below(at)
-    return above + last.above(at)
+    return above + _arrive(state, times, len(times) - 1, drift=drift).above(z * math.sqrt(times[-1]))
 
 
 @dataclass(frozen=True)
