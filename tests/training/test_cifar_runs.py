@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,10 @@ def test_the_full_size_says_what_to_do_where_there_is_no_cuda(
     assert run_cli(["run", "baseline", "--seeds", "1", "--results", str(tmp_path), "-q"]) == 5
     said = capsys.readouterr().err
     assert "no CUDA device" in said and "--preset cpu" in said
+
+
+def test_a_command_that_loads_torch_ends_without_a_word_of_it(tmp_path: Path) -> None:
+    """Extensions of torch complain of objects that are alive at the end, where these were never looked through."""
+    code = "import sys, torch, torchvision; import harness.cli; sys.argv = ['harness', 'list']; harness.cli.main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
