@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.app.gate_creep import commit_of, creep_layers
-from harness.app.gating import EXIT_CODES, OnInconclusive
+from harness.app.gating import EXIT_CODES, WAVED_THROUGH, OnInconclusive
 from harness.app.judging import Asked, judge_question, question_of
 from harness.errors import IncompleteError, StoreError, UsageError
 from harness.model.estimate import Verdict
@@ -88,14 +88,17 @@ class FileReport:
         return worst([check.verdict for check in self.checks])
 
     @property
+    def waved_through(self) -> bool:
+        return self.verdict == "inconclusive" and self.on_inconclusive == "pass"
+
+    @property
     def exit_code(self) -> int:
-        waved = self.verdict == "inconclusive" and self.on_inconclusive == "pass"
-        return 0 if waved else EXIT_CODES[self.verdict]
+        return 0 if self.waved_through else EXIT_CODES[self.verdict]
 
     @property
     def sentence(self) -> str:
-        if self.verdict == "inconclusive" and self.on_inconclusive == "pass":
-            return "GATE: INCONCLUSIVE, let through by --on-inconclusive pass: nothing was proven"
+        if self.waved_through:
+            return WAVED_THROUGH
         passed = sum(check.verdict == "pass" for check in self.checks)
         others = [f"{check.name} {check.verdict}" for check in self.checks if check.verdict != "pass"]
         return f"GATE: {self.verdict.upper()}: {passed} of {len(self.checks)} checks pass" + (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.comparison.compare import CandidateResult, Comparison
 
 OnInconclusive = Literal["fail", "pass"]
+WAVED_THROUGH = "GATE: INCONCLUSIVE, let through by --on-inconclusive pass: nothing was proven"
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3, "refused": 4}
 
 
@@ -42,7 +43,7 @@ class GateReport:
     def sentence(self) -> str:
         """What the gate did, in one line."""
         if self.waved_through:
-            return "GATE: INCONCLUSIVE, let through by --on-inconclusive pass: nothing was proven"
+            return WAVED_THROUGH
         ends = {
             "pass": "PASS",
             "fail": "FAIL",
