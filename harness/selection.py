@@ -14,7 +14,7 @@ from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES
 from harness.store.frames import read_frame
-from harness.store.read import Store, existing_store, ledger_of, open_store, store_names
+from harness.store.read import Store, existing_store, first_value, ledger_of, open_store, store_names
 
 if TYPE_CHECKING:
     from harness.design.looks import LookPlan
@@ -118,13 +118,20 @@ class Question:
 
 
 def resolve(
-    shelf: Shelf, names: Sequence[str], stage: str | None = None, *, alone: bool = False, asked: Collection[str] = ()
+    shelf: Shelf,
+    names: Sequence[str],
+    stage: str | None = None,
+    *,
+    alone: bool = False,
+    asked: Collection[str] = (),
+    tries: bool = False,
 ) -> Question:
     """The samples behind `CONTROL CANDIDATE...`, or behind one store that holds both.
 
     For accuracy the control has its own runs and those that ran interleaved with the candidates under the same
     configuration; blocks find each other by invocation, whichever store they lie in. Arms that share a name are called
-    `store:arm`. `alone` accepts a single arm; `asked` names what the command line promises, whatever the experiments state.
+    `store:arm`. `alone` accepts a single arm; `asked` names what the command line promises, whatever the experiments state;
+    `tries` looks up in which other stores each candidate was tried before.
     """
     control, candidates = _split(shelf, names, alone=alone)
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
@@ -132,7 +139,10 @@ def resolve(
     return Question(
         control=make_sample(control_name, frames, stage=None),
         candidates=tuple(
-            _looked_at(shelf, control, c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
+            replace(
+                _looked_at(shelf, control, c, make_sample(name, [c.rows], stage=stage, latest_stage=True)),
+                tried=_tried(shelf.results, control, c) if tries else (),
+            )
             for c, name in zip(candidates, names_of_candidates, strict=True)
         ),
         promises=_promises(control, candidates, asked),
@@ -204,6 +214,31 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
         arm=chosen.arm,
         siblings=len(rivals),
     )
+
+
+def _tried(results: Path, control: Chosen, chosen: Chosen) -> tuple[str, ...]:
+    """The other stores in which this arm ran beside this control; descriptions that cannot be read are told by `show`."""
+    if not control.config_hash or not chosen.config_hash or chosen.ran_like(control):
+        return ()
+    out: list[str] = []
+    for name in store_names(results):
+        if name == chosen.store.name:
+            continue
+        try:
+            store = open_store(results, name)
+        except StoreError:
+            continue
+        hashes = {
+            (arm.get("role"), arm.get("config_hash")): str(arm.get("name"))
+            for arm in store.arms()
+            if isinstance(arm, dict)
+        }
+        arm = hashes.get(("candidate", chosen.config_hash))
+        if arm is None or ("control", control.config_hash) not in hashes:
+            continue
+        if first_value(store, arm, "code_hash") in chosen.rows.known("code_hash"):
+            out.append(f"{name}:{arm}")
+    return tuple(out)
 
 
 def stored_plan(store: Store, stage: str | None, arm: str) -> LookPlan | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.app.gate_creep import commit_of, creep_layers
-from harness.app.gating import EXIT_CODES, WAVED_THROUGH, OnInconclusive
+from harness.app.gating import Gated, OnInconclusive
 from harness.app.judging import Asked, judge_question, question_of
 from harness.errors import IncompleteError, StoreError, UsageError
 from harness.model.estimate import Verdict
@@ -73,49 +73,28 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class FileReport:
-    """One verdict over all checks: a failure outweighs a refusal, that an open question, and all must pass."""
+class FileReport(Gated):
+    """One verdict over all checks."""
 
     path: Path
     checks: tuple[CheckResult, ...]
     on_inconclusive: OnInconclusive = "fail"
     notes: tuple[str, ...] = field(default=())
 
-    @property
-    def verdict(self) -> Verdict:
-        from harness.comparison.layers import worst
+    def parts(self) -> Sequence[Verdict]:
+        return [check.verdict for check in self.checks]
 
-        return worst([check.verdict for check in self.checks])
-
-    @property
-    def waved_through(self) -> bool:
-        return self.verdict == "inconclusive" and self.on_inconclusive == "pass"
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.waved_through else EXIT_CODES[self.verdict]
-
-    @property
-    def sentence(self) -> str:
-        if self.waved_through:
-            return WAVED_THROUGH
+    def told(self) -> str:
         passed = sum(check.verdict == "pass" for check in self.checks)
         others = [f"{check.name} {check.verdict}" for check in self.checks if check.verdict != "pass"]
-        return f"GATE: {self.verdict.upper()}: {passed} of {len(self.checks)} checks pass" + (
+        return f"{self.verdict.upper()}: {passed} of {len(self.checks)} checks pass" + (
             f" ({', '.join(others)})" if others else ""
         )
 
     def as_dict(self) -> dict[str, Any]:
-        gate = {
-            "verdict": self.verdict,
-            "exit_code": self.exit_code,
-            "on_inconclusive": self.on_inconclusive,
-            "message": self.sentence,
-            "file": str(self.path),
-        }
         return {
             "schema": 1,
-            "gate": gate,
+            "gate": self.head() | {"file": str(self.path)},
             "checks": [check.as_dict() for check in self.checks],
             "notes": list(self.notes),
         }

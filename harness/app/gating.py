@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.app.judging import Asked, judge
 from harness.errors import HarnessError, UsageError
+from harness.model.estimate import Verdict
 
 if TYPE_CHECKING:
     from harness.comparison.compare import CandidateResult, Comparison
@@ -18,17 +20,24 @@ WAVED_THROUGH = "GATE: INCONCLUSIVE, let through by --on-inconclusive pass: noth
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3, "refused": 4}
 
 
-@dataclass(frozen=True)
-class GateReport:
-    """One verdict over all candidates: a failure outweighs a refusal, that an open question, and all must pass."""
+class Gated(ABC):
+    """What a gate says of its parts together: a verdict, an exit code and one sentence."""
 
-    comparison: Comparison
-    on_inconclusive: OnInconclusive = "fail"
+    on_inconclusive: OnInconclusive
+
+    @abstractmethod
+    def parts(self) -> Sequence[Verdict]:
+        """The verdicts that are joined: a failure outweighs a refusal, that an open question, and all must pass."""
+
+    @abstractmethod
+    def told(self) -> str:
+        """The verdict in words."""
 
     @property
-    def verdict(self) -> str:
-        found = {one.verdict for one in self.comparison.comparisons}
-        return next((v for v in ("fail", "refused", "inconclusive") if v in found), "pass")
+    def verdict(self) -> Verdict:
+        from harness.comparison.layers import worst
+
+        return worst(self.parts())
 
     @property
     def waved_through(self) -> bool:
@@ -42,24 +51,39 @@ class GateReport:
     @property
     def sentence(self) -> str:
         """What the gate did, in one line."""
-        if self.waved_through:
-            return WAVED_THROUGH
+        return WAVED_THROUGH if self.waved_through else f"GATE: {self.told()}"
+
+    def head(self) -> dict[str, Any]:
+        """The part `gate` of the JSON document."""
+        return {
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "on_inconclusive": self.on_inconclusive,
+            "message": self.sentence,
+        }
+
+
+@dataclass(frozen=True)
+class GateReport(Gated):
+    """One verdict over all candidates."""
+
+    comparison: Comparison
+    on_inconclusive: OnInconclusive = "fail"
+
+    def parts(self) -> Sequence[Verdict]:
+        return [one.verdict for one in self.comparison.comparisons]
+
+    def told(self) -> str:
         ends = {
             "pass": "PASS",
             "fail": "FAIL",
             "inconclusive": "INCONCLUSIVE: more runs are needed (--on-inconclusive pass lets this through)",
             "refused": "REFUSED: these runs cannot bear the question",
         }
-        return f"GATE: {ends[self.verdict]}"
+        return ends[self.verdict]
 
     def as_dict(self) -> dict[str, Any]:
-        gate = {
-            "verdict": self.verdict,
-            "exit_code": self.exit_code,
-            "on_inconclusive": self.on_inconclusive,
-            "message": self.sentence,
-        }
-        return self.comparison.as_dict() | {"gate": gate}
+        return self.comparison.as_dict() | {"gate": self.head()}
 
 
 def gate(names: Sequence[str], results: Path, asked: Asked, on_inconclusive: OnInconclusive) -> GateReport:

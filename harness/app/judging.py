@@ -40,17 +40,19 @@ def judge(
 
     Raises StoreError where a store is missing, empty or damaged.
     """
-    return judge_question(
-        question_of(names, results, asked), results, asked, default_claim=default_claim, note=note
-    )  # fmt: skip
+    question = question_of(names, results, asked, tries=note)
+    return judge_question(question, results, asked, default_claim=default_claim, note=note)
 
 
-def question_of(names: Sequence[str], results: Path, asked: Asked = Asked()) -> Question:
-    """The runs that the names mean. Raises StoreError where a store is missing, empty or damaged, or nothing can be judged."""
+def question_of(names: Sequence[str], results: Path, asked: Asked = Asked(), *, tries: bool = False) -> Question:
+    """The runs that the names mean; with `tries`, the other stores that tried the same.
+
+    Raises StoreError where a store is missing, empty or damaged, or nothing can be judged.
+    """
     from harness.selection import Shelf, require_runs, resolve
 
     own = [key for key, value in vars(asked).items() if value is not None]
-    question = resolve(Shelf(results), names, asked.stage, asked=own)
+    question = resolve(Shelf(results), names, asked.stage, asked=own, tries=tries)
     require_runs(results, question.control, question.candidates)
     return question
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.app.judging import Asked, judge, promise_of
 from harness.app.preparing import Prepared, RunOptions, prepare_run, trainer_infos
 from harness.app.running import RunReport, begin_ladder
-from harness.errors import StoreError, UsageError
-from harness.model.experiment import Experiment
+from harness.errors import StoreError, UsageError, nearest
+from harness.model.experiment import STAGES, Experiment
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.store.read import Store
 
 DECISION = "stage-decision"
+LEFT_OUT = "left-out"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Climbed:
     judged: Comparison | None = None
     anchored: Comparison | None = None
     incomplete: RunReport | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Arms that somebody took out, with the stage at which."""
     runs: Mapping[str, Mapping[str, int]] | None = None
 
 
@@ -96,23 +99,29 @@ def climb(
     options: RunOptions,
     make_runs: Callable[[Prepared], RunReport],
     tell: Callable[[str], None],
+    without: Sequence[str] = (),
 ) -> Climbed:
     """Run what is missing of every stage, decide after each, and judge what the last one leaves.
 
     `make_runs` runs what a stage lacks. Nothing but the rows decides: a stage that is there already is decided again, and held against
-    the ledger. Raises StoreError where the two disagree.
+    the ledger. Raises StoreError where the two disagree. Arms `without` which it shall go on are out from the first stage that lacks
+    runs. Raises UsageError where there is no such arm, or no other.
     """
     from harness.store.read import open_store
 
+    _checked_arms(experiment, without)
     names = [arm.name for arm in experiment.candidates]
     rungs: list[Rung] = []
     planned: dict[str, int] = {}
     for number, (stage, size) in enumerate(ladder.stages):
         prepared = prepare_stage(experiment, names, stage, size, options)
         begin_ladder(prepared, options)
+        left = _those_left(prepared, names, stage, without, tell)
+        if left != names:
+            names, prepared = left, prepare_stage(experiment, left, stage, size, options)
         report = make_runs(prepared)
         store = open_store(options.results, report.prepared.store.name)
-        climbed = Climbed(experiment, ladder, store, tuple(rungs))
+        climbed = Climbed(experiment, ladder, store, tuple(rungs), left_out=left_out(store))
         if report.missing:
             return replace(climbed, incomplete=report, runs=runs_spent(store, experiment.arms[0].name, ladder, options))
         if number == len(ladder.sizes) - 1:
@@ -125,6 +134,47 @@ def climb(
         if not names:
             break
     return replace(climbed, rungs=tuple(rungs), runs=runs_spent(store, experiment.arms[0].name, ladder, options))
+
+
+def left_out(store: Store) -> dict[str, str]:
+    """Arms that were taken out of a ladder by hand, with the stage from which they are out; as the ledger has it."""
+    from harness.store.read import ledger_of
+
+    return {str(e.get("arm")): str(e.get("stage")) for e in ledger_of(store) if e.get("event") == LEFT_OUT}
+
+
+def _in_stage(store: Store, names: Sequence[str], stage: str) -> list[str]:
+    """The arms that nobody took out at this stage or before; those of later stages only are not among `names` then."""
+    gone = left_out(store)
+    return [n for n in names if n not in gone or STAGES.index(gone[n]) > STAGES.index(stage)]
+
+
+def _checked_arms(experiment: Experiment, without: Sequence[str]) -> None:
+    names = [arm.name for arm in experiment.candidates]
+    for name in without:
+        if name not in names:
+            raise UsageError(f"--without {name}: {experiment.name} has no such candidate. {nearest(name, names)}")
+
+
+def _those_left(
+    prepared: Prepared, names: Sequence[str], stage: str, without: Sequence[str], tell: Callable[[str], None]
+) -> list[str]:
+    """The arms of a stage. One that shall be left out is, and the ledger has it, unless its runs are all there."""
+    from harness.logger import note_in_ledger
+
+    names = _in_stage(prepared.store, names, stage)
+    for name in without:
+        if name not in names:
+            continue
+        if prepared.done.get(name, 0) >= prepared.experiment.seeds:
+            tell(f"{stage}: the runs of {name} are all there, so it is not left out of this stage")
+            continue
+        if len(names) == 1:
+            raise UsageError(f"--without {name}: no other arm is left in stage {stage}, so nothing could be decided.")
+        note_in_ledger(prepared.store.folder, LEFT_OUT, {"arm": name, "stage": stage})
+        tell(f"{stage}: {name} is left out (--without), after {prepared.done.get(name, 0)} completed runs")
+        names.remove(name)
+    return names
 
 
 def before_the_first_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> list[str]:
@@ -257,6 +307,7 @@ def ladder_document(climbed: Climbed) -> dict[str, Any]:
         "naive": _naive(climbed),
         "final": None if judged is None else judged.as_dict(),
         "anchor": None if climbed.anchored is None else climbed.anchored.as_dict(),
+        "left_out": [{"arm": arm, "stage": stage} for arm, stage in climbed.left_out.items()],
         "complete": incomplete is None,
         "missing": {} if incomplete is None else incomplete.missing,
         "given_up": {} if incomplete is None else incomplete.given_up,
@@ -303,6 +354,8 @@ def dry_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> dict
     planned: dict[str, int] = {}
     whole = prepare_stage(experiment, names, *ladder.stages[0], options).as_dict()
     for number, (stage, size) in enumerate(ladder.stages):
+        prepared = prepare_stage(experiment, names, stage, size, options)
+        names = _in_stage(prepared.store, names, stage)
         prepared = prepare_stage(experiment, names, stage, size, options)
         facts = prepared.as_dict()
         wanted = {"stage": stage, "runs_per_arm": size, "arms": len(names), "keep": ladder.keep[number : number + 1]}

@@ -193,8 +193,8 @@ def _provenance(
     return out
 
 
-def require_complete(report: RunReport) -> None:
-    """Raise IncompleteError where runs that were asked for are not there."""
+def require_complete(report: RunReport, *, otherwise: str = "") -> None:
+    """Raise IncompleteError where runs that were asked for are not there; `otherwise` is what can be done besides."""
     if not report.missing:
         return
     parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
@@ -204,7 +204,7 @@ def require_complete(report: RunReport) -> None:
     raise IncompleteError(
         f"Some runs could not be had. {'; '.join(parts)}. {' '.join(reasons)} "
         f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "
-        "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing."
+        "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing." + otherwise
     )
 
 

@@ -6,23 +6,21 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import ExperimentName, answer, common
+from harness.cli.options import Count, ExperimentName, Number, answer, common
 
 
 @click.command("aa")
 @click.argument("names", metavar="EXPERIMENT", nargs=-1, required=True, type=ExperimentName())
 @click.option(
     "--repeats",
-    type=click.IntRange(100, 100_000),
+    type=Count(100, 100_000),
     default=2000,
     show_default=True,
     help="Shuffles: random halves and label swaps.",
 )
-@click.option(
-    "--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: the experiment's]"
-)
-@click.option("--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Margin of the whole verdict.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the shuffles.")
+@click.option("--alpha", type=Number(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: the experiment's]")
+@click.option("--margin-pp", type=Number(0, 100), metavar="M", help="Margin of the whole verdict.")
+@click.option("--seed", type=Count(0), default=0, show_default=True, help="Seed of the shuffles.")
 @common
 def command(
     names: tuple[str, ...], repeats: int, alpha: float | None, margin_pp: float | None, seed: int, results: Path,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import ExperimentName, answer, coloured, columns, common
+from harness.cli.options import ExperimentName, answer, campaign_options, coloured, columns, common
 
 
 @click.command("ladder")
@@ -23,28 +23,18 @@ from harness.cli.options import ExperimentName, answer, coloured, columns, commo
     help="Arms that go on after each stage but the last: a number, or a share (at most 10).  [default: 1/3,1]",
 )
 @click.option(
-    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key for every arm, e.g. --set lr.max=0.3."
+    "--without",
+    multiple=True,
+    metavar="ARM",
+    help="Go on without this arm, whose runs cannot be had; the ledger and the end say so. May be given again.",
 )
-@click.option("--preset", help="A preset of the experiment, e.g. cpu.")
-@click.option("--arm", "arms", multiple=True, help="Only this arm (and the control); may be given again.")
-@click.option("--executor", default="local", show_default=True, help="Where the runs are made.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 1024),
-    default=1,
-    show_default=True,
-    help="Invocations at a time. More than one a device: the shared lane, whose times are never used.",
-)
-@click.option(
-    "--retries", type=click.IntRange(0, 100), default=1, show_default=True, help="Further attempts at a failed run."
-)
-@click.option("--as", "store_name", metavar="NAME", help="Name of the store, where it is not the experiment's.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
+@campaign_options
 @common
 def command(
     names: tuple[str, ...],
     sizes: str | None,
     keep: str | None,
+    without: tuple[str, ...],
     sets: tuple[str, ...],
     preset: str | None,
     arms: tuple[str, ...],
@@ -91,9 +81,11 @@ def command(
     def make_runs(prepared: Any) -> Any:
         return campaign(prepared, options, silent)
 
-    climbed = laddering.climb(
-        experiment, ladder, options, make_runs, lambda line: None if silent else click.echo(line, err=True)
-    )
+    def tell(line: str) -> None:
+        if not silent:
+            click.echo(line, err=True)
+
+    climbed = laddering.climb(experiment, ladder, options, make_runs, tell, without)
     answer(
         lambda: laddering.ladder_document(climbed),
         lambda: laddering.ladder_text(climbed, colour=coloured(), width=columns()),
@@ -101,4 +93,6 @@ def command(
         json_file=json_file,
     )
     if climbed.incomplete is not None:
-        running.require_complete(climbed.incomplete)
+        control = experiment.arms[0].name
+        ways = " ".join(f"--without {name}" for name in climbed.incomplete.missing if name != control)
+        running.require_complete(climbed.incomplete, otherwise=f" Or go on without: {ways}." if ways else "")

@@ -43,6 +43,33 @@ def common(function: F) -> F:
     return function
 
 
+class Count(click.IntRange):
+    """A whole number within limits; whoever gives something else is told which are allowed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            return self.fail(_allowed(value, "a whole number", self), param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number within limits; whoever gives something else is told which are allowed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return float(super().convert(value, param, ctx))
+        except click.BadParameter:
+            return self.fail(_allowed(value, "a number", self), param, ctx)
+
+
+def _allowed(value: Any, what: str, limits: click.IntRange | click.FloatRange) -> str:
+    low, high = limits.min, limits.max
+    low_end = f"{low:g} to" if high is not None else f"above {low:g}" if limits.min_open else f"of {low:g} or more"
+    shown = low_end if high is None else f"from {low_end} {high:g}"
+    return f"{str(value)!r} cannot be; allowed is {what} {shown}."
+
+
 class ExperimentName(click.ParamType[str]):
     """A name that the shell can complete: experiments and stores."""
 
@@ -147,13 +174,9 @@ def promised(default_claim: str) -> Callable[[F], F]:
         click.option(
             "--target", callback=target_accuracy, metavar="A", help="Accuracy that must be reached, e.g. 0.94."
         ),
-        click.option(
-            "--margin-pp", type=click.FloatRange(0, 100), metavar="M", help="Accuracy margin in percentage points."
-        ),
+        click.option("--margin-pp", type=Number(0, 100), metavar="M", help="Accuracy margin in percentage points."),
         click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01."),
-        click.option(
-            "--alpha", type=click.FloatRange(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]"
-        ),
+        click.option("--alpha", type=Number(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]"),
         click.option("--stage", type=STAGES, help="Only the candidates' runs of this stage."),
     )
 
@@ -163,3 +186,29 @@ def promised(default_claim: str) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def campaign_options(function: F) -> F:
+    """What every command that makes runs can be told: --set, --preset, --arm, --executor, --workers, --retries, --as, --dry-run."""
+    for decorate in reversed(
+        (
+            click.option(
+                "--set", "sets", metavar="KEY=VALUE", multiple=True,
+                help="Change a key for every arm, e.g. --set lr.end=0.05.",
+            ),
+            click.option("--preset", help="A preset of the experiment, e.g. cpu."),
+            click.option("--arm", "arms", multiple=True, help="Only this arm (and the control); may be given again."),
+            click.option("--executor", default="local", show_default=True, help="Where the runs are made."),
+            click.option(
+                "--workers", type=Count(1, 1024), default=1, show_default=True,
+                help="Invocations at a time. More than one a device: the shared lane, whose times are never used.",
+            ),
+            click.option(
+                "--retries", type=Count(0, 100), default=1, show_default=True, help="Further attempts at a failed run."
+            ),
+            click.option("--as", "store_name", metavar="NAME", help="Name of the store, where it is not the experiment's."),
+            click.option("--dry-run", is_flag=True, help="Show the plan and run nothing."),
+        )
+    ):  # fmt: skip
+        function = decorate(function)
+    return function

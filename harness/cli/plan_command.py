@@ -6,44 +6,40 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import ExperimentName, answer, common
+from harness.cli.options import Count, ExperimentName, Number, answer, common
 
 
 @click.command("plan")
 @click.argument("name", required=False, metavar="[EXPERIMENT]", type=ExperimentName())
 @click.option(
     "--difference-pp",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="D",
     help="Difference to be shown, in points.",
 )
 @click.option(
     "--sd-pp",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="S",
     help="Standard deviation of the accuracy of one run.",
 )
-@click.option(
-    "--seeds", type=click.IntRange(2), metavar="N", help="Seeds per arm that you can afford: what do they show?"
-)
+@click.option("--seeds", type=Count(2), metavar="N", help="Seeds per arm that you can afford: what do they show?")
 @click.option(
     "--power",
-    type=click.FloatRange(0.5, 0.9999),
+    type=Number(0.5, 0.9999),
     default=0.9,
     show_default=True,
     help="Chance to show it if it is there.",
 )
-@click.option(
-    "--alpha", type=click.FloatRange(1e-6, 0.5), default=0.05, show_default=True, help="One-sided error rate."
-)
+@click.option("--alpha", type=Number(1e-6, 0.5), default=0.05, show_default=True, help="One-sided error rate.")
 @click.option(
     "--control-runs",
-    type=click.IntRange(2),
+    type=Count(2),
     metavar="N0",
     help="Frozen control runs; without, both arms are made anew.",
 )
-@click.option("--looks", type=click.IntRange(1, 50), metavar="K", help="Bounds of a sequential plan with K looks.")
-@click.option("--price-per-hour", type=click.FloatRange(min=0), metavar="P", help="Price of the device, for the cost.")
+@click.option("--looks", type=Count(1, 50), metavar="K", help="Bounds of a sequential plan with K looks.")
+@click.option("--price-per-hour", type=Number(min=0), metavar="P", help="Price of the device, for the cost.")
 @common
 def command(
     name: str | None, difference_pp: float | None, sd_pp: float | None, seeds: int | None, power: float, alpha: float,

@@ -7,30 +7,13 @@ from typing import Any, Literal
 
 import click
 
-from harness.cli.options import ExperimentName, answer, coloured, columns, common
+from harness.cli.options import Count, ExperimentName, answer, campaign_options, coloured, columns, common
 
 
 @click.command("run")
 @click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True, type=ExperimentName())
-@click.option("--seeds", type=click.IntRange(1, 65536), help="Seeds per arm.  [default: the experiment's]")
-@click.option(
-    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key for every arm, e.g. --set lr.end=0.05."
-)
-@click.option("--preset", help="A preset of the experiment, e.g. cpu.")
-@click.option("--arm", "arms", multiple=True, help="Only this arm (and the control); may be given again.")
+@click.option("--seeds", type=Count(1, 65536), help="Seeds per arm.  [default: the experiment's]")
 @click.option("--stage", type=click.Choice(("screen", "confirm", "final")), help="Stage; each has fresh seeds.")
-@click.option("--executor", default="local", show_default=True, help="Where the runs are made.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 1024),
-    default=1,
-    show_default=True,
-    help="Invocations at a time. More than one a device: the shared lane, whose times are never used.",
-)
-@click.option(
-    "--retries", type=click.IntRange(0, 100), default=1, show_default=True, help="Further attempts at a failed run."
-)
-@click.option("--as", "store_name", metavar="NAME", help="Name of the store, where it is not the experiment's.")
 @click.option(
     "--until-decided", is_flag=True, help="Look as planned before the first run, and stop as soon as it is decided."
 )
@@ -40,7 +23,7 @@ from harness.cli.options import ExperimentName, answer, coloured, columns, commo
     help="How to look: five times, or every five runs (accuracy only).  [default: group-sequential]",
 )
 @click.option("--past-futility", is_flag=True, help="Go on where the plan would stop for lack of prospects.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and run nothing.")
+@campaign_options
 @common
 def command(
     names: tuple[str, ...],

@@ -492,6 +492,11 @@ def check_peeking(pair: Pair) -> Iterator[Finding]:
         yield f.peeked(pair.candidate.name, earlier, pair.candidate.n)
 
 
+def check_tries(pair: Pair) -> Iterator[Finding]:
+    if pair.candidate.tried:
+        yield f.re_rolled(pair.candidate.name, pair.candidate.tried)
+
+
 CHECKS: tuple[Check, ...] = (
     check_data,
     check_duplicates,
@@ -516,6 +521,7 @@ CHECKS: tuple[Check, ...] = (
     check_success_count,
     check_power,
     check_peeking,
+    check_tries,
 )
 
 

@@ -308,6 +308,17 @@ def between_looks(looks: Sequence[int], n: int) -> Finding:
     )  # fmt: skip
 
 
+def re_rolled(arm: str, places: Sequence[str]) -> Finding:
+    shown = ", ".join(places[:6]) + (", ..." if len(places) > 6 else "")
+    return Finding(
+        "re-rolled", "warn",
+        f"The configuration and code of {arm} were held against this control before, on other seeds: {shown}. To try again until it "
+        f"passes finds something where there is nothing: one of {len(places) + 1} tries does so more often than the stated level.",
+        "Count every try: `harness show CONTROL` lists them with Holm's p. Better, make one campaign larger (`--seeds N` tops up) than "
+        "several small ones.", NOTHING,
+    )  # fmt: skip
+
+
 def best_of_k(k: int, endpoints: Sequence[str], luck_pp: float | None) -> Finding:
     why = f"at the level of {k} tries the {' and the '.join(endpoints)} {'is' if len(endpoints) == 1 else 'are'} not proven"
     if luck_pp is not None:

@@ -35,6 +35,7 @@ THRESHOLD = 1000.0
 """Of the creep chart: without a change it raises one false alarm in 1,000 commits on average, or fewer."""
 ANCHOR_FACTOR = 10
 """So many times the runs of a commit the anchor should have: its own error is shared by every commit."""
+MINUS_SIGN = "−"
 VERDICTS: tuple[Verdict, ...] = ("fail", "refused", "inconclusive")
 
 
@@ -147,7 +148,7 @@ def _hard_time(one: CandidateResult, judged: Comparison, max_slowdown: float) ->
     if decision.decision == "refused" or speedup is None:
         return Layer(name, "refused", decision.reason or one.speedup.reason or "there are no times to judge")
     slower = 1 / speedup - 1
-    shown = f"{100 * slower:+.2f} % time over {one.invocations} process starts".replace("-", "−")
+    shown = f"{100 * slower:+.2f} % time over {one.invocations} process starts".replace("-", MINUS_SIGN)
     reach = _reach(math.log(speedup), decision, log=True)
     facts = {
         "slowdown": finite(slower), "p": _p_worse(decision), "max_slowdown": max_slowdown, "alpha": judged.promise.alpha,
@@ -238,6 +239,3 @@ def budget_layer(*, anchored_pp: float, current_pp: float, se_pp: float, budget_
     if anchored_pp < -budget_pp or surely < -budget_pp:
         return Layer("budget", "fail", f"{shown}: it is exceeded", facts)
     return Layer("budget", "pass", shown, facts)
-
-
-MINUS_SIGN = "−"

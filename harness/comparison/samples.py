@@ -44,6 +44,8 @@ class Sample:
     arm: str = ""
     siblings: int = 0
     """Other candidates of its store and stage: choosing one of them to be judged alone is a choice, too."""
+    tried: tuple[str, ...] = ()
+    """Other stores (`store:arm`) in which the same configuration and code ran beside the same control."""
 
     @property
     def accuracy(self) -> FloatArray:

@@ -40,6 +40,11 @@ def statement_text(document: Mapping[str, Any]) -> str:
     lines.append(f"tried {document['arms']} arms in {_spent(document)}")
     for stage in document["stages"]:
         lines += ["", _stage_head(stage), *_grid([_row(arm, plan["rule"]) for arm in stage["arms"]])]
+    for one in document["left_out"]:
+        lines += [
+            "",
+            f"{one['arm']} was left out by hand (--without) at stage {one['stage']}: its runs could not be had, or were not wanted",
+        ]
     if document["stages"] and not document["stages"][-1]["arms"][0]["kept"]:
         lines += ["", "No arm is left: every one was dropped for the reason beside it. Nothing is claimed."]
     if document["finalists"]:

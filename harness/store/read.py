@@ -216,6 +216,15 @@ def existing_store(results: Path, name: str) -> Store:
     return store
 
 
+def first_value(store: Store, arm: str, column: str) -> str:
+    """A column of the first row of an arm, read no further than that; empty where there is no such row, column or file."""
+    try:
+        with store.runs_path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            return next((row.get(column) or "" for row in csv.DictReader(file) if row.get("arm") == arm), "")
+    except (OSError, csv.Error):
+        return ""
+
+
 def ledger_of(store: Store) -> list[dict[str, Any]]:
     """What was asked of a store's runs, and when; a line that cannot be read is kept as it stands."""
     path = store.folder / "ledger.jsonl"

@@ -135,6 +135,34 @@ def test_runs_that_cannot_be_had_stop_it_and_it_goes_on_once_they_can(cli_inside
     assert document(cli_inside("ladder", "ill", *SIZES, "--json"))["finalists"] == ["shift=0.3"]
 
 
+def test_an_arm_that_can_never_run_is_left_out_by_name(cli_inside, folder) -> None:
+    """Screening lacks its runs: the ladder goes on without it, says so at its end, and remembers it."""
+    says(cli_inside("ladder", "ill", *SIZES, "-q"), 5, "--without shift=0.07")
+    says(cli_inside("ladder", "ill", *SIZES, "-q", "--without", "shift=0.7"), 2, "Did you mean 'shift=0.07'?")
+    done = cli_inside("ladder", "ill", *SIZES, "-q", "--without", "shift=0.07")
+    says(done, 0)
+    assert "shift=0.07 was left out by hand (--without) at stage screen" in done.stdout
+    again = document(cli_inside("ladder", "ill", *SIZES, "--json"))
+    assert again["finalists"] == ["shift=0.3"] and again["verdict"] == "pass"
+    assert again["left_out"] == [{"arm": "shift=0.07", "stage": "screen"}]
+    assert [e["arm"] for e in ledger_of(folder, "ill") if e["event"] == "left-out"] == ["shift=0.07"]
+
+
+def test_a_ladder_is_not_left_without_any_arm(cli_inside, folder) -> None:
+    says(
+        cli_inside("ladder", "two", *SIZES, "-q", "--without", "shift=0.3", "--without", "shift=-0.3"),
+        2,
+        "no other arm",
+    )
+
+
+def test_an_arm_whose_runs_are_there_cannot_be_left_out_afterwards(cli_inside, folder) -> None:
+    first = document(cli_inside("ladder", "two", *SIZES, "--json"))
+    again = cli_inside("ladder", "two", *SIZES, "--without", "shift=0.3")
+    assert "shift=0.3" in first["finalists"] and "was left out" not in again.stdout
+    assert "final: the runs of shift=0.3 are all there" in again.stderr
+
+
 def test_where_no_arm_is_left_it_ends(cli_inside, folder) -> None:
     write(folder, "experiments/bad.toml", SWEEP + "[-0.4, -0.3, 0.0]\n")
     done = cli_inside("ladder", "bad", *SIZES, "-q")

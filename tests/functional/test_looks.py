@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from frames import codes, judged, pair
@@ -72,3 +74,29 @@ def test_a_control_with_runs_of_its_own_is_not_paired() -> None:
     one = harness.compare(whole, b, margin_pp=0.1).as_dict()["comparisons"][0]
     assert one["accuracy"]["difference_pp"]["method"] == "welch"
     assert "peeked" not in codes(one)
+
+
+def re_rolls(cli_inside, *names: str) -> list[str]:
+    found = json.loads(cli_inside("compare", *names, "--margin-pp", "1", "--json").stdout)["comparisons"][0]["findings"]
+    return [one["message"] for one in found if one["code"] == "re-rolled"]
+
+
+def test_asking_again_on_other_seeds_is_noticed(cli_inside, tmp_path) -> None:
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    cli_inside("run", "old.py", "new.py", "--seeds", "3", "-q", "--as", "first")
+    assert re_rolls(cli_inside, "first") == []
+    cli_inside("run", "old.py", "new.py", "--seeds", "3", "-q", "--as", "second")
+    (said,) = re_rolls(cli_inside, "second")
+    assert "first:new" in said
+    write(tmp_path, "new.py", TRAIN + "\n# yet another version\n")
+    cli_inside("run", "old.py", "new.py", "--seeds", "3", "-q", "--as", "third")
+    assert re_rolls(cli_inside, "third") == [], "other code is another try, not the same one again"
+
+
+def test_an_arm_of_the_controls_own_configuration_is_no_re_roll(cli_inside, tmp_path) -> None:
+    text = 'trainer = "digits"\ncontrol = "base"\nseeds = 2\n[config]\nepochs = 2\n'
+    write(tmp_path, "same.toml", text + '[[arms]]\nname = "base"\n[[arms]]\nname = "again"\n')
+    for store in ("first", "second"):
+        cli_inside("run", "same.toml", "-q", "--as", store)
+    assert re_rolls(cli_inside, "second") == []
