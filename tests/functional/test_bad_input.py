@@ -122,7 +122,7 @@ CASES = {
     "plugin exits at import": (["exits.py"], ["exits.py", "no GPU"]),
     "plugin lacks its methods": (["half.py"], ["half.py", "breaks its contract", "evaluate"]),
     "plugin's Config is no dataclass": (["odd_config.py"], ["odd_config.py", "dataclass"]),
-    "no seeds": (["train.py", "--seeds", "0"], ["--seeds", "0", "1<=x<=65536"]),
+    "no seeds": (["train.py", "--seeds", "0"], ["--seeds", "0", "allowed is a whole number from 1 to 65536"]),
     "store name that leads away": (["train.py", "--as", "../away"], ["'../away'", "cannot be a store"]),
     "results is a file": (["train.py", "--results", "train.py"], ["train.py"]),
 }
