@@ -151,7 +151,7 @@ def check_compute_neutral(pair: Pair) -> Iterator[Finding]:
     asked = pair.promise.claim == "faster"  # elsewhere nobody asked, and what was measured is no matter
     if asked and pair.design == "interleaved" and pair.log_speedup.contrast.usable:
         measured = f" (measured: {math.exp(pair.log_speedup.contrast.value):.3f}×)"
-    yield f.compute_neutral(int(a["steps"].max()), measured)
+    yield f.compute_neutral(int(a["steps"].max()), measured, asked=asked)
 
 
 def _known_equal(a: Frame, b: Frame, name: str) -> bool:

@@ -79,12 +79,13 @@ def few_invocations(count: int, unit: str) -> Finding:
     )  # fmt: skip
 
 
-def compute_neutral(steps: int, measured: str) -> Finding:
+def compute_neutral(steps: int, measured: str, *, asked: bool) -> Finding:
     work = f"the same {steps} steps of the same work" if steps else "the same work"
     return Finding(
         "compute-neutral", "refuse",
         f"Both arms do {work} in the same environment{measured}: whatever was measured, the change cannot be faster.",
-        "Ask for what it can change: `--claim accurate`. If it does change the work, declare the key with compute=True in the trainer.",
+        ("Ask for what it can change: `--claim accurate`. " if asked else "Nothing to do: no one asks here whether it is faster. ")
+        + "If it does change the work, declare the key with compute=True in the trainer.",
         SUPERIORITY,
     )  # fmt: skip
 
