@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as File
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from harness.comparison.looks import LEAST_STARTS
+from harness.comparison.looks import LEAST_STARTS, time_bounds
 from harness.design.looks import LookPlan, plan_looks, plan_sprt
 from harness.stats.power import seeds_balanced
 from harness.stats.sequential import after_stopping
@@ -36,12 +36,18 @@ RUN_SD, ARM_BY_PROCESS = 0.0078 * math.sqrt(2), 0.003
 
 @dataclass(frozen=True)
 class Stopped:
-    """Where campaigns stopped: runs an arm (m,), whether the candidate was called better, and Welch's value, se, df there."""
+    """Where campaigns stopped: runs an arm (m,), whether the candidate was called better, Welch's value and se there, and
+    whether a futility bound was passed on the way."""
 
     n: IntArray
     claimed: NDArray[np.bool_]
     value: FloatArray
     se: FloatArray
+    below: NDArray[np.bool_] | None = None
+
+    def estimates(self) -> tuple[list[int], list[float], list[float], list[bool]]:
+        below = np.zeros(self.n.size, dtype=bool) if self.below is None else self.below
+        return self.n.tolist(), self.value.tolist(), self.se.tolist(), below.tolist()
 
 
 Way = Callable[[FloatArray, FloatArray], Stopped]
@@ -67,34 +73,44 @@ def welch_at(control: Path, candidate: Path, n: int) -> tuple[FloatArray, FloatA
     return a - b, np.sqrt(va + vb), (va + vb) ** 2 / ((va * va + vb * vb) / (n - 1))
 
 
-def looked(control: FloatArray, candidate: FloatArray, looks: Iterable[tuple[int, float, float]], last: int) -> Stopped:
-    """Stops at the first look (runs, one-sided level, futile from p on) that claims or gives up, else at `last`."""
+def looked(
+    control: FloatArray,
+    candidate: FloatArray,
+    looks: Iterable[tuple[int, float, float]],
+    last: int,
+    *,
+    past: bool = False,
+) -> Stopped:
+    """Stops at the first look (runs, one-sided level, futile from p on) that claims or gives up (not if `past`), else at `last`."""
     m = control.shape[0]
     paths = Path(control), Path(candidate)
     n, claimed = np.full(m, last), np.zeros(m, dtype=bool)
     value, se = np.zeros(m), np.ones(m)
-    going = np.ones(m, dtype=bool)
+    going, below = np.ones(m, dtype=bool), np.zeros(m, dtype=bool)
     for runs, level, futile in looks:
         gap, error, df = welch_at(*paths, runs)
         p = special.stdtr(df, -gap / error)
         up, down = going & (p < level), going & (p > futile)
+        if past:
+            below, down = below | down, np.zeros(m, dtype=bool)
         ends = up | (down & ~up) | (going if runs == last else np.zeros(m, dtype=bool))
         n[ends], value[ends], se[ends] = runs, gap[ends], error[ends]
         claimed |= up
         going &= ~ends
-    return Stopped(n, claimed, value, se)
+    return Stopped(n, claimed, value, se, below)
 
 
 def fixed(n: int) -> Way:
     return lambda c, x: looked(c, x, [(n, ALPHA, 2.0)], n)
 
 
-def planned(plan: LookPlan) -> Way:
+def planned(plan: LookPlan, *, past: bool = False) -> Way:
+    """As `--until-decided` stops; `past` as `--past-futility` does."""
     looks = [
         (n, float(special.ndtr(-b)), float(special.ndtr(-f)) if n < plan.largest else 2.0)
         for n, b, f in zip(plan.runs, plan.efficacy, plan.futility, strict=True)
     ]
-    return lambda c, x: looked(c, x, looks, plan.largest)
+    return lambda c, x: looked(c, x, looks, plan.largest, past=past)
 
 
 def peeking(n: int) -> Way:
@@ -200,22 +216,25 @@ def accuracy_table(
 # --- time ---------------------------------------------------------------------------------------------------
 
 
-def time_rows(plan: LookPlan, speedups: FloatArray) -> Row:
-    """Campaigns on log speed-ups by process start (m, S): t on the starts so far, first at five of them."""
+def time_rows(plan: LookPlan, speedups: FloatArray, starts: Sequence[int] = (), *, futility: bool = True) -> Row:
+    """Campaigns on log speed-ups by process start (m, S): t on the starts so far, first at five of them.
+
+    `starts` process starts at the looks, in place of the plan's: an interrupted campaign has others. Without `futility` it goes on.
+    """
     m = speedups.shape[0]
+    starts = starts or plan.starts
     row, going, claimed, used = (
         Row(campaigns=m),
         np.ones(m, dtype=bool),
         np.zeros(m, dtype=bool),
-        np.full(m, plan.starts[-1]),
+        np.full(m, starts[-1]),
     )
-    for k, s in enumerate(plan.starts):
-        if s < LEAST_STARTS:
-            continue
+    tested = [(k, s) for k, s in enumerate(starts) if s >= LEAST_STARTS]
+    for (k, s), bound in zip(tested, time_bounds(plan, tested, ALPHA), strict=True):
         part = speedups[:, :s]
         p = special.stdtr(s - 1, -part.mean(axis=1) / (part.std(axis=1, ddof=1) / math.sqrt(s)))
-        up = going & (p < special.ndtr(-plan.efficacy[k]))
-        down = going & (p > special.ndtr(-plan.futility[k])) & (k < len(plan.starts) - 1)
+        up = going & (p < special.ndtr(-bound))
+        down = going & (p > special.ndtr(-plan.futility[k])) & (k < len(starts) - 1) & futility
         claimed |= up
         used[up | down] = s
         going &= ~(up | down)
@@ -248,6 +267,19 @@ def time_table(
     return "\n".join(lines)
 
 
+def interrupted_table(campaigns: int, seed: int) -> str:
+    """Claims of nothing where process starts come unevenly, with and without stopping for futility."""
+    plan = plan_looks(25, alpha=ALPHA, timed=True)
+    lines = ["| process starts at the looks | claims | going past futility |", "|---|---|---|"]
+    for i, starts in enumerate((plan.starts, (3, 6, 12, 13, 20), (5, 6, 7, 8, 30), (9, 20, 21, 22, 23))):
+        x = np.random.default_rng(seed + i).normal(0, 1, (campaigns, starts[-1]))
+        rows = [time_rows(plan, x, starts, futility=futility) for futility in (True, False)]
+        lines.append(
+            f"| {', '.join(map(str, starts))} | " + " | ".join(f"{r.claims / campaigns:.4f}" for r in rows) + " |"
+        )
+    return "\n".join(lines)
+
+
 def drawn_starts(rng: np.random.Generator, m: int, effect: float) -> FloatArray:
     """Mean log speed-ups of process starts of two blocks each, (m, 15)."""
     return rng.normal(effect, math.sqrt(ARM_BY_PROCESS**2 + RUN_SD**2 / 2), (m, 15))
@@ -263,25 +295,32 @@ def estimates_table(n_fixed: int, campaigns: int, seed: int) -> str:
         "| truth | plain: mean | above the truth | limits hold it | median-unbiased: median | above the truth | limits hold it |",
         "|---|---|---|---|---|---|---|",
     ]
-    for i, share in enumerate((0.0, 0.5, 1.0)):
+    for i, (share, past) in enumerate(
+        ((0.0, False), (0.5, False), (1.0, False), (-0.5, True), (0.0, True), (0.5, True))
+    ):
         truth = share * DIFFERENCE
         control, candidate = normal_draw(truth)(np.random.default_rng(seed + i), campaigns, plan.largest)
-        stopped = planned(plan)(control, candidate)
-        z = stopped.value / stopped.se
-        held, values = [], []
-        for n, one, se in zip(stopped.n.tolist(), z.tolist(), stopped.se.tolist(), strict=True):
-            k = plan.runs.index(n)
-            bounds = plan.efficacy[: k + 1], plan.futility[: k + 1]
-            drift = after_stopping(plan.information[: k + 1], *bounds, look=k, z=one)
-            scale = se * math.sqrt(plan.information[k])
-            values.append(drift.median * scale)
-            held.append(drift.low * scale <= truth <= drift.high * scale)
+        stopped = planned(plan, past=past)(control, candidate)
+        unbiased = [_after(plan, *one, past=past) for one in zip(*stopped.estimates(), strict=True)]
+        medians, lows, highs = (np.array(column) for column in zip(*unbiased, strict=True))
         plain = np.abs(stopped.value - truth) < 1.96 * stopped.se
+        held = (lows <= truth) & (truth <= highs)
         lines.append(
-            f"| {truth:+.3f} pp | {stopped.value.mean():+.4f} | {np.mean(stopped.value > truth):.3f} | {plain.mean():.3f} | "
-            f"{np.median(values):+.4f} | {np.mean(np.array(values) > truth):.3f} | {np.mean(held):.3f} |"
+            f"| {truth:+.3f} pp{', past futility' if past else ''} | {stopped.value.mean():+.4f} | {np.mean(stopped.value > truth):.3f} | "
+            f"{plain.mean():.3f} | {np.median(medians):+.4f} | {np.mean(medians > truth):.3f} | {np.mean(held):.3f} |"
         )
     return "\n".join(lines)
+
+
+def _after(
+    plan: LookPlan, n: int, value: float, se: float, went_below: bool, *, past: bool
+) -> tuple[float, float, float]:
+    """Median-unbiased estimate and limits of one campaign; one that went on below a futility bound was not stopped by any."""
+    k = plan.runs.index(n)
+    futility = None if past and went_below else plan.futility[: k + 1]
+    drift = after_stopping(plan.information[: k + 1], plan.efficacy[: k + 1], futility, look=k, z=value / se)
+    scale = se * math.sqrt(plan.information[k])
+    return drift.median * scale, drift.low * scale, drift.high * scale
 
 
 # --- real runs ----------------------------------------------------------------------------------------------
@@ -352,6 +391,11 @@ def pages(campaigns: int, seed: int) -> Iterator[str]:
     effect = 2.926 * math.sqrt((ARM_BY_PROCESS**2 + RUN_SD**2 / 2) / 12)
     yield "## Time, drawn\n\nTwo blocks a process start, .78 % a run, arm-by-process effect .3 %, in place of 25 blocks.\n"
     yield time_table(drawn_starts, effect, campaigns, seed + 20) + "\n"
+    yield (
+        "An interrupted campaign has other process starts than planned; alpha is spent by the planned share of the campaign, and the "
+        "starts themselves say how much the looks resemble each other. No effect, equal process starts:\n"
+    )
+    yield interrupted_table(campaigns, seed + 25) + "\n"
     estimates = min(campaigns, 4000)
     yield f"## The estimate after stopping\n\n{estimates:,} campaigns a row, as in the first table.\n"
     yield estimates_table(n_fixed, estimates, seed + 30) + "\n"

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.comparison.frame import Frame
-from harness.comparison.samples import Sample, make_sample, told_apart
+from harness.comparison.samples import Sample, Seen, make_sample, told_apart
 from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
-from harness.model.experiment import PROMISES
+from harness.model.experiment import PROMISES, STAGES
 from harness.store.frames import read_frame
 from harness.store.read import Store, existing_store, first_value, ledger_of, open_store, store_names
 
@@ -125,28 +128,46 @@ def resolve(
     alone: bool = False,
     asked: Collection[str] = (),
     tries: bool = False,
+    most: int | None = None,
 ) -> Question:
     """The samples behind `CONTROL CANDIDATE...`, or behind one store that holds both.
 
     For accuracy the control has its own runs and those that ran interleaved with the candidates under the same
     configuration; blocks find each other by invocation, whichever store they lie in. Arms that share a name are called
     `store:arm`. `alone` accepts a single arm; `asked` names what the command line promises, whatever the experiments state;
-    `tries` looks up in which other stores each candidate was tried before.
+    `tries` looks up in which other stores each candidate was tried before. With `most`, replicates from that number on are
+    left out of each candidate and of the control beside it.
     """
     control, candidates = _split(shelf, names, alone=alone)
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
     control_name, *names_of_candidates = told_apart([(c.store.name, c.arm) for c in (control, *candidates)])
+    samples = []
+    for c, name in zip(candidates, names_of_candidates, strict=True):
+        sample = _looked_at(shelf, control, c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
+        tried = _tried(shelf.results, control, c, sample) if tries else ()
+        sample = sample if most is None else sample.first(most)
+        samples.append(replace(sample, tried=tried, against=_against(control_name, frames, c, sample, most)))
     return Question(
         control=make_sample(control_name, frames, stage=None),
-        candidates=tuple(
-            replace(
-                _looked_at(shelf, control, c, make_sample(name, [c.rows], stage=stage, latest_stage=True)),
-                tried=_tried(shelf.results, control, c) if tries else (),
-            )
-            for c, name in zip(candidates, names_of_candidates, strict=True)
-        ),
+        candidates=tuple(samples),
         promises=_promises(control, candidates, asked),
     )
+
+
+def _against(name: str, frames: Sequence[Frame], candidate: Chosen, sample: Sample, most: int | None) -> Sample | None:
+    """The control's runs that a candidate is held against; None where they are all that there are.
+
+    Of the candidate's own store only those of its stage: those of an earlier one helped to choose it. Where its looks were
+    planned, none of other stores: they would come at other times than the looks.
+    """
+    own = [frame for frame in frames if frame.source == candidate.store.name]
+    if sample.stage is None or not any((frame["stage"] == sample.stage).any() for frame in own):
+        return None
+    if sample.plan is None and most is None and all((frame["stage"] == sample.stage).all() for frame in own):
+        return None
+    kept = [frame.where((frame["stage"] == sample.stage) & _below(frame, most)) for frame in own]
+    others = [] if sample.plan is not None else [f for f in frames if f.source != candidate.store.name]
+    return make_sample(name, [*others, *kept])
 
 
 def samples_so_far(shelf: Shelf, store: Store, arms: Sequence[str], planned: Mapping[str, int]) -> list[Sample]:
@@ -194,9 +215,10 @@ def _instead(sample: Sample) -> str:
 def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) -> Sample:
     """The sample with the numbers of runs at which this arm, in this stage, was judged before, and its rivals' number."""
     looks = [
-        entry.get("n")
+        Seen(entry["n"], entry.get("control_n") or 0, tuple(entry.get("control_stores") or ()))
         for entry in ledger_of(chosen.store)
         if entry.get("event") == "look" and entry.get("arm") == chosen.arm and entry.get("stage") == sample.stage
+        if isinstance(entry.get("n"), int)
     ]
     rivals = [
         arm
@@ -208,7 +230,7 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
     ]
     return replace(
         sample,
-        looks=tuple(n for n in looks if isinstance(n, int)),
+        looks=tuple(looks),
         plan=stored_plan(chosen.store, sample.stage, chosen.arm),
         store=chosen.store.name,
         arm=chosen.arm,
@@ -216,11 +238,19 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
     )
 
 
-def _tried(results: Path, control: Chosen, chosen: Chosen) -> tuple[str, ...]:
-    """The other stores in which this arm ran beside this control; descriptions that cannot be read are told by `show`."""
+def _tried(results: Path, control: Chosen, chosen: Chosen, sample: Sample) -> tuple[str, ...]:
+    """Where else this arm was tried beside this control: other stores, and stages of its own that were judged as this one is.
+
+    Descriptions that cannot be read are told by `show`. Of a ladder the stages are one try.
+    """
     if not control.config_hash or not chosen.config_hash or chosen.ran_like(control):
         return ()
-    out: list[str] = []
+    before = set(STAGES[1 : STAGES.index(sample.stage)]) if sample.stage in STAGES[1:] else set()
+    judged = {
+        e.get("stage") for e in ledger_of(chosen.store) if e.get("event") == "look" and e.get("arm") == chosen.arm
+    }
+    ladder = chosen.store.experiment.get("ladder")
+    out = [f"stage {stage} of {chosen.store.name}" for stage in STAGES if stage in before & judged and not ladder]
     for name in store_names(results):
         if name == chosen.store.name:
             continue
@@ -233,10 +263,11 @@ def _tried(results: Path, control: Chosen, chosen: Chosen) -> tuple[str, ...]:
             for arm in store.arms()
             if isinstance(arm, dict)
         }
-        arm = hashes.get(("candidate", chosen.config_hash))
-        if arm is None or ("control", control.config_hash) not in hashes:
+        arm, base = hashes.get(("candidate", chosen.config_hash)), hashes.get(("control", control.config_hash))
+        if arm is None or base is None:
             continue
-        if first_value(store, arm, "code_hash") in chosen.rows.known("code_hash"):
+        pairs = ((arm, chosen), (base, control))
+        if all(first_value(store, there, "code_hash") in own.rows.known("code_hash") for there, own in pairs):
             out.append(f"{name}:{arm}")
     return tuple(out)
 
@@ -244,6 +275,12 @@ def _tried(results: Path, control: Chosen, chosen: Chosen) -> tuple[str, ...]:
 def stored_plan(store: Store, stage: str | None, arm: str) -> LookPlan | None:
     """The looks that were planned for an arm in a stage. Raises StoreError where what is stored is no plan."""
     stored = store.experiment.get("sequential", {}).get(stage, {}).get(arm)
+    told = [e for e in ledger_of(store) if e.get("event") == "plan" and (e.get("stage"), e.get("arm")) == (stage, arm)]
+    if told and told[0].get("plan") != stored:
+        raise StoreError(
+            f"{store.folder}: the ledger has the plan of looks that {arm} was run by in stage {stage}, and experiment.json has "
+            f"{'another one' if stored else 'none'}. Restore experiment.json from a copy."
+        )
     if stored is None:
         return None
     from harness.design.looks import read_look_plan
@@ -325,6 +362,11 @@ def _promises(control: Chosen, candidates: Sequence[Chosen], asked: Collection[s
         if value is not None:
             out[key] = value
     return out
+
+
+def _below(frame: Frame, most: int | None) -> NDArray[np.bool_]:
+    """Which rows are of replicates below `most`, or of unknown ones."""
+    return ~(frame["replicate"] >= (np.inf if most is None else most))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -432,10 +433,16 @@ def _finish(draft: Draft, role: str, sets: Mapping[str, Any]) -> Arm:
     own |= check_config(info, sets, "--set")
     config = complete_config(info, own, draft.where)
     _check_whole(info, config, draft.where)
-    hashed = info.config_hash(own if info.kind else config)  # a script's own defaults are part of its code
+    hashed = info.config_hash(_told_to_script(info, own) if info.kind else config)
     ref = info.ref if draft.git is None else trainer_info(draft.trainer, draft.folder).ref
     shown: Role = "control" if role == "control" else "candidate"
     return Arm(draft.name, shown, ref, config, hashed, info.commit, draft.git)
+
+
+def _told_to_script(info: TrainerInfo, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that change something: a script's defaults are part of its code, and to state one is to state nothing."""
+    defaults = info.defaults()
+    return {key: value for key, value in own.items() if key not in defaults or defaults[key] != value}
 
 
 def _check_whole(info: TrainerInfo, config: Mapping[str, Any], where: str) -> None:
@@ -465,12 +472,16 @@ def parse_sets(pairs: Sequence[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise SpecError(f"--set {pair!r}: must be key=value, for example --set lr.end=0.05.")
-        try:
-            value = tomllib.loads(f"x = {text}")["x"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        out[key.strip()] = value
+        out[key.strip()] = _value(text)
     return out
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        bare = re.fullmatch(r"\s*[+-]?\.[0-9]+\s*", text)  # .05, which TOML writes 0.05
+        return float(text) if bare else text
 
 
 @dataclass(frozen=True)
@@ -577,9 +588,9 @@ def _notes(arms: Sequence[Arm]) -> Iterator[str]:
     for arm in arms:
         if arm.git is not None:
             yield f"{arm.name} runs the trainer as revision {arm.source} has it"
-        if control is None or arm is control or arm.git != control.git:
+        if control is None or arm is control:
             continue
-        if arm.config_hash == control.config_hash:
+        if (arm.trainer, arm.git, arm.config_hash) == (control.trainer, control.git, control.config_hash):
             yield f"{arm.name} has the control's configuration: a built-in A/A, any difference is noise"
     yield from _same_length(arms)
 

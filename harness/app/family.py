@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, StoreError
+from harness.model.experiment import STAGES
 
 if TYPE_CHECKING:
     from harness.selection import Chosen, Shelf
@@ -59,35 +60,59 @@ def _control_of(shelf: Shelf, name: str) -> Chosen | None:
 
 def _tries(shelf: Shelf, control: Chosen, store: Store, results: Path) -> list[dict[str, Any]]:
     """The candidates of a store whose control has the same configuration, or which is the control's own store."""
-    alike = [a for a in store.arms() if a.get("role") == "control" and a.get("config_hash") == control.config_hash]
+    ours = _program(control.store, control.arm), control.config_hash
+    alike = [
+        str(a.get("name"))
+        for a in store.arms()
+        if a.get("role") == "control" and (_program(store, str(a.get("name"))), a.get("config_hash")) == ours
+    ]
     if not alike:
         return []
-    return [_try(control, arm, results) for arm in shelf.arms(store) if arm.role == "candidate"]
+    beside = f"{store.name}:{alike[0]}"
+    candidates = [arm for arm in shelf.arms(store) if arm.role == "candidate"]
+    return [_try(beside, arm, stage, results) for arm in candidates for stage in _stages_of(store, arm)]
 
 
-def _try(control: Chosen, arm: Chosen, results: Path) -> dict[str, Any]:
+def _stages_of(store: Store, arm: Chosen) -> list[str | None]:
+    """The stages in which an arm was put to the test: all but screening, and the last one only in a ladder; None: as it comes."""
+    there = arm.rows.known("stage")
+    ladder = bool(store.experiment.get("ladder"))
+    tested = [stage for stage in STAGES if stage in there and (stage != "screen" or len(there) == 1)]
+    return list(tested[-1:] if ladder else tested) or [None]
+
+
+def _program(store: Store, arm: str) -> tuple[str, str]:
+    """The trainer of an arm and its revision: a configuration means something of one program only."""
+    facts = next((a for a in store.arms() if a.get("name") == arm), {})
+    return str(facts.get("trainer") or ""), str(facts.get("git") or "")
+
+
+def _try(control: str, arm: Chosen, stage: str | None, results: Path) -> dict[str, Any]:
     from harness.store.read import ledger_of
 
-    looks = [e.get("n") for e in ledger_of(arm.store) if e.get("event") == "look" and e.get("arm") == arm.arm]
+    told = [e for e in ledger_of(arm.store) if e.get("event") == "look" and e.get("arm") == arm.arm]
+    looks = [e.get("n") for e in told if stage is None or e.get("stage") == stage]
     rows = arm.rows.where(~arm.rows["warmup"])
     done = (rows["status"] == "completed") | (rows["status"] == "")
     facts = {
         "store": arm.store.name,
         "arm": arm.arm,
+        "stage": stage,
         "config_hash": arm.config_hash,
+        "program": [*_program(arm.store, arm.arm), *sorted(arm.rows.known("code_hash"))],
         "runs": dict(Counter(rows.where(done)["stage"].tolist())),
         "not_counted": int(rows.rows - done.sum()),
         "looks": looks,
     }
-    return facts | _judgement(control, arm, results)
+    return facts | _judgement(control, arm, stage, results)
 
 
-def _judgement(control: Chosen, arm: Chosen, results: Path) -> dict[str, Any]:
+def _judgement(control: str, arm: Chosen, stage: str | None, results: Path) -> dict[str, Any]:
+    """What the experiment itself says of an arm: held against the control that ran beside it."""
     from harness.app.judging import Asked, judge
 
-    names = [f"{control.store.name}:{control.arm}", f"{arm.store.name}:{arm.arm}"]
     try:
-        judged = judge(names, results, Asked(), note=False)
+        judged = judge([control, f"{arm.store.name}:{arm.arm}"], results, Asked(stage=stage), note=False)
     except HarnessError as problem:
         return {"claim": None, "verdict": None, "p": None, "reason": str(problem)}
     one = judged.comparisons[0]
@@ -99,9 +124,16 @@ def _judgement(control: Chosen, arm: Chosen, results: Path) -> dict[str, Any]:
 def family_lines(family: Mapping[str, Any], alpha: float = 0.05) -> list[str]:
     """The tries as people read them: those that stand alone first, then what all of them together leave standing."""
     tries = family["tries"]
-    again = [name for name, count in Counter(t["config_hash"] for t in tries if t["config_hash"]).items() if count > 1]
-    lines = [f"held against {family['control']}: {len(tries)} arms in {len({t['store'] for t in tries})} experiments"]
-    rows = [["arm", "runs", "looks", "not counted", "verdict", "p", "Holm p"], *map(_row, tries)]
+    again = [what for what, count in Counter(_what(t) for t in tries if t["config_hash"]).items() if count > 1]
+    stores = len({t["store"] for t in tries})
+    lines = [
+        f"every arm that ran beside {family['control']} or its like: {len(tries)} in {stores} experiment{'s' if stores > 1 else ''} "
+        "(docs/experiments.md, The ledger)"
+    ]
+    rows = [
+        ["arm", "runs", "judged", "looks", "failed", "verdict", "p of the claim", "Holm, all tries"],
+        *map(_row, tries),
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines += ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     passed = [t for t in tries if t["verdict"] == "pass"]
@@ -109,10 +141,15 @@ def family_lines(family: Mapping[str, Any], alpha: float = 0.05) -> list[str]:
     lines.append(
         f"  {len(passed)} pass alone, {len(stand)} of them also as one of {len(tries)} (Holm, alpha {alpha:g})"
     )
-    for config in again:
-        where = ", ".join(f"{t['store']}:{t['arm']}" for t in tries if t["config_hash"] == config)
+    for what in again:
+        where = ", ".join(f"{t['store']}:{t['arm']}" for t in tries if _what(t) == what)
         lines.append(f"  the same configuration was tried more than once, on other seeds: {where}")
     return lines + [f"  not read: {problem}" for problem in family["unreadable"]]
+
+
+def _what(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """Program, code and configuration of a try."""
+    return (*one["program"], one["config_hash"])
 
 
 def _row(one: Mapping[str, Any]) -> Sequence[str]:
@@ -123,6 +160,6 @@ def _row(one: Mapping[str, Any]) -> Sequence[str]:
         "" if one[key] is None else p_text(one[key]).removeprefix("p = ").removeprefix("p ") for key in ("p", "holm_p")
     ]
     return [
-        f"{one['store']}:{one['arm']}", runs or "none", str(len(one["looks"])), str(one["not_counted"]),
+        f"{one['store']}:{one['arm']}", runs or "none", one["stage"] or "", str(len(one["looks"])), str(one["not_counted"]),
         one["verdict"] or "not judged", *shown,
     ]  # fmt: skip

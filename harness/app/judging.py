@@ -44,15 +44,17 @@ def judge(
     return judge_question(question, results, asked, default_claim=default_claim, note=note)
 
 
-def question_of(names: Sequence[str], results: Path, asked: Asked = Asked(), *, tries: bool = False) -> Question:
-    """The runs that the names mean; with `tries`, the other stores that tried the same.
+def question_of(
+    names: Sequence[str], results: Path, asked: Asked = Asked(), *, tries: bool = False, most: int | None = None
+) -> Question:
+    """The runs that the names mean, at most `most` replicates of each candidate; with `tries`, where else the same was tried.
 
     Raises StoreError where a store is missing, empty or damaged, or nothing can be judged.
     """
     from harness.selection import Shelf, require_runs, resolve
 
     own = [key for key, value in vars(asked).items() if value is not None]
-    question = resolve(Shelf(results), names, asked.stage, asked=own, tries=tries)
+    question = resolve(Shelf(results), names, asked.stage, asked=own, tries=tries, most=most)
     require_runs(results, question.control, question.candidates)
     return question
 
@@ -63,10 +65,17 @@ def judge_question(
     """The comparison of these runs, under the promise that was asked for; with `note` the ledger has that they were looked at."""
     from harness.comparison.compare import compare_samples
 
-    judged = compare_samples(question.control, question.candidates, promise_of(asked, question.promises, default_claim))
+    stated = _planned_promise(question) or question.promises
+    judged = compare_samples(question.control, question.candidates, promise_of(asked, stated, default_claim))
     if note:
         _note_looks(question, judged, results)
     return judged
+
+
+def _planned_promise(question: Question) -> Mapping[str, Any] | None:
+    """What was promised when the looks were planned, where all candidates have one such plan: no later change of the experiment counts."""
+    plans = [None if c.plan is None else c.plan.promise for c in question.candidates]
+    return plans[0] if plans and all(plan == plans[0] for plan in plans) else None
 
 
 def summary(names: Sequence[str], results: Path, *, every: bool = False) -> list[Row]:
@@ -93,9 +102,12 @@ def _note_looks(question: Question, judged: Comparison, results: Path) -> None:
     from harness.logger import note_in_ledger
 
     for sample, one in zip(question.candidates, judged.comparisons, strict=True):
-        if not sample.store or sample.n in sample.looks or not sample.n:
+        stores = (sample.against or question.control).stores
+        seen = any((s.n, s.control_n) == (sample.n, one.control.n) for s in sample.looks)
+        if not sample.store or seen or not sample.n:
             continue
-        facts = {"arm": sample.arm, "stage": sample.stage, "n": sample.n, "control_n": one.control.n}
+        facts: dict[str, Any] = {"arm": sample.arm, "stage": sample.stage, "n": sample.n}
+        facts |= {"control_n": one.control.n, "control_stores": list(stores)}
         with suppress(StoreError):  # a store that is read only is judged all the same
             note_in_ledger(
                 results / sample.store, "look", facts | {"claim": judged.promise.claim, "verdict": one.verdict}

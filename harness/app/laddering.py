@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.app.judging import Asked, judge, promise_of
+from harness.app.judging import Asked, judge_question, promise_of, question_of
 from harness.app.preparing import Prepared, RunOptions, prepare_run, trainer_infos
 from harness.app.running import RunReport, begin_ladder
 from harness.errors import StoreError, UsageError, nearest
@@ -250,16 +250,23 @@ def _fates(rung: Rung) -> list[dict[str, Any]]:
 
 
 def _judged(climbed: Climbed, options: RunOptions) -> Climbed:
-    """The verdict on the last stage's fresh runs: against the interleaved control, and beside it against a frozen one."""
+    """The verdict on the last stage's planned runs: against the interleaved control, and beside it against a frozen one."""
     from harness.selection import Shelf, frozen_anchor
 
     store, base = climbed.store, climbed.experiment.arms[0].name
     names = [f"{store.name}:{name}" for name in climbed.finalists]
-    judged = judge([f"{store.name}:{base}", *names], options.results)
+    stage, size = climbed.ladder.stages[-1]
+    judged = _judged_at(f"{store.name}:{base}", names, options, stage, size)
     anchor = frozen_anchor(Shelf(options.results), store, base)
-    anchored = None if anchor is None else judge([anchor, *names], options.results)
+    anchored = None if anchor is None else _judged_at(anchor, names, options, stage, size)
     runs = runs_spent(store, base, climbed.ladder, options)
     return replace(climbed, judged=judged, anchored=anchored, runs=runs)
+
+
+def _judged_at(control: str, names: Sequence[str], options: RunOptions, stage: str, size: int) -> Comparison:
+    """The judgement on as many runs of the last stage as were planned: what was run besides changes nothing."""
+    question = question_of([control, *names], options.results, Asked(stage=stage), tries=True, most=size)
+    return judge_question(question, options.results, Asked(), default_claim="faster")
 
 
 def runs_spent(store: Store, control: str, ladder: Ladder, options: RunOptions) -> dict[str, dict[str, int]]:

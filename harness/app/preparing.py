@@ -51,6 +51,19 @@ class Prepared:
     def complete(self) -> bool:
         return self.plan.runs == 0
 
+    def accuracies(self) -> dict[int, dict[str, float]]:
+        """Of the stage's completed runs in the store, by replicate and arm."""
+        out: dict[int, dict[str, float]] = {}
+        if not any(self.done.values()):
+            return out
+        table = self.store.table()
+        columns = (table.text("arm"), table.text("stage"), table.text("status"), table.flags("warmup").tolist())
+        rows = zip(*columns, table.integers("replicate"), table.numbers("accuracy").tolist(), strict=True)
+        for arm, stage, status, warm, replicate, accuracy in rows:
+            if status == "completed" and stage == self.experiment.stage and not warm and replicate is not None:
+                out.setdefault(replicate, {})[arm] = accuracy
+        return out
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `run --dry-run`."""
         return {
@@ -61,7 +74,7 @@ class Prepared:
             "stage": self.experiment.stage,
             "seeds": self.experiment.seeds,
             "arms": [
-                {"name": a.name, "role": a.role, "config": a.config, "steps": self.steps[a.name]}
+                {"name": a.name, "role": a.role, "trainer": a.trainer, "config": a.config, "steps": self.steps[a.name]}
                 | ({"git": a.git, "revision": a.source} if a.git else {})
                 | {"completed": self.done.get(a.name, 0)}
                 for a in self.experiment.arms

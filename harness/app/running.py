@@ -106,6 +106,10 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     changes = _changed_promises(store.experiment, description)
     if changes:
         logger.note("promises-changed", changes=changes)
+    for stage, arms in options.looks.items():
+        for arm, plan in arms.items():
+            if arm not in store.experiment.get("sequential", {}).get(stage, {}):
+                logger.note("plan", stage=stage, arm=arm, plan=plan)
     logger.describe(description)
     logger.note(
         "campaign",

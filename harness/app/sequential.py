@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,6 +65,11 @@ class Ended:
     def look(self) -> Look | None:
         return None if self.judged is None else self.judged.comparisons[0].look
 
+    def stopped(self, *, past_futility: bool) -> bool:
+        """Whether there is nothing left to run."""
+        stop = None if self.look is None else self.look.stop
+        return stop is not None and not (stop == "futility" and past_futility)
+
 
 def plan_sequence(
     experiment: Experiment, options: RunOptions, *, mode: Literal["group-sequential", "sprt"], stage_given: bool
@@ -91,13 +96,24 @@ def plan_sequence(
                 "plan: looks count only where they were planned before the first run. Take fresh seeds: another --stage, or --as NAME."
             )
         return PlannedRun(experiment, options, wanted, name)
-    if (plan.mode, plan.fixed, plan.alpha) != (wanted.mode, wanted.fixed, wanted.alpha):
+    changed = _differences(plan, wanted)
+    if changed:
         raise UsageError(
-            f"{store.folder} has a plan already: {plan.mode} in place of {plan.fixed} seeds at alpha {plan.alpha:g}; asked for is "
-            f"{wanted.mode}, {wanted.fixed} seeds, alpha {wanted.alpha:g}. A plan stands once it is made: give the same command as "
-            "before, or take fresh seeds with --as NAME."
+            f"{store.folder} has a plan already, made with {'; '.join(changed)}. A plan stands once it is made: give the same command "
+            "as before, or take fresh seeds with --as NAME."
         )
     return PlannedRun(experiment, options, plan, name)
+
+
+def _differences(plan: LookPlan, wanted: LookPlan) -> list[str]:
+    """In what the plan of the store and the one that is asked for differ."""
+
+    def facts(one: LookPlan) -> dict[str, Any]:
+        promise = {} if plan.promise is None else dict(one.promise or {})
+        return {"mode": one.mode, "seeds": one.fixed, "alpha": one.alpha} | promise
+
+    now = facts(wanted)
+    return [f"{key} {value} (now {now.get(key)})" for key, value in facts(plan).items() if now.get(key) != value]
 
 
 def _fit_to_decide(experiment: Experiment, *, stage_given: bool) -> Experiment:
@@ -131,8 +147,9 @@ def _new_plan(experiment: Experiment, mode: str) -> LookPlan:
     timed = promise.claim == "faster" or (
         promise.claim in ("no-regression", "equivalent") and promise.max_slowdown is not None
     )
+    stated = asdict(promise)
     if mode == "group-sequential":
-        return plan_looks(experiment.seeds, alpha=promise.alpha, timed=timed)
+        return replace(plan_looks(experiment.seeds, alpha=promise.alpha, timed=timed), promise=stated)
     if timed or promise.claim == "equivalent":
         raise UsageError(
             f"--mode sprt decides whether accuracy is higher or not worse, not claim {promise.claim!r}"
@@ -143,7 +160,7 @@ def _new_plan(experiment: Experiment, mode: str) -> LookPlan:
         raise UsageError(
             "--mode sprt weighs two values against each other: state margin_pp, the difference worth finding."
         )
-    return plan_sprt(experiment.seeds, alpha=promise.alpha)
+    return replace(plan_sprt(experiment.seeds, alpha=promise.alpha), promise=stated)
 
 
 def run_until_decided(sequence: PlannedRun, campaign: Campaign, *, past_futility: bool = False) -> Ended:
@@ -151,7 +168,11 @@ def run_until_decided(sequence: PlannedRun, campaign: Campaign, *, past_futility
 
     Every look is in the ledger once. Where runs cannot be had there is no look; the report says what is missing.
     """
-    plan, report = sequence.plan, None
+    plan = sequence.plan
+    ended = standing(sequence)
+    if ended is not None and ended.stopped(past_futility=past_futility):
+        _note(sequence, ended)
+        return ended
     done = min(sequence.whole().done.values())
     for index, n in enumerate(plan.runs):
         if n < done:
@@ -162,12 +183,19 @@ def run_until_decided(sequence: PlannedRun, campaign: Campaign, *, past_futility
             return Ended(sequence, report, None)
         ended = Ended(sequence, report, _judged(sequence))
         _note(sequence, ended)
-        if ended.look is None or ended.look.stop is None or (ended.look.stop == "futility" and past_futility):
-            continue
-        return ended
-    if report is None:  # more runs than the plan had: topped up by another command
-        report = RunReport(sequence.whole(), sequence.whole().done)
-    return Ended(sequence, report, _judged(sequence))
+        if ended.stopped(past_futility=past_futility):
+            break
+    assert ended is not None
+    return ended
+
+
+def standing(sequence: PlannedRun) -> Ended | None:
+    """Where the campaign stands by the runs that are there; None where there are none of an arm."""
+    done = min(sequence.whole().done.values())
+    if not done:
+        return None
+    here = prepare_run(replace(sequence.experiment, seeds=done), sequence.options)
+    return Ended(sequence, RunReport(here, here.done), _judged(sequence))
 
 
 def _judged(sequence: PlannedRun) -> Comparison:
@@ -206,28 +234,3 @@ def sequence_document(ended: Ended, document: Mapping[str, Any]) -> dict[str, An
     """The JSON of `run --until-decided`: that of `run`, with the plan and the last look."""
     look = None if ended.look is None else ended.look.as_dict()
     return dict(document) | {"plan": ended.sequence.plan.as_dict(), "look": look}
-
-
-def sequence_text(ended: Ended) -> str:
-    """What stopped the campaign, what it cost, and the estimates that the stopping does not bias."""
-    from harness.comparison.words import pp_interval, ratio_interval
-
-    look, plan = ended.look, ended.sequence.plan
-    if look is None:
-        return "No look yet: runs are missing."
-    why = {
-        "decided": "decided",
-        "futility": "stopped for futility (--past-futility goes on: the bound is no obligation)",
-        "last look": "the planned runs are spent, and it is not decided",
-    }
-    fixed = f"{plan.fixed} in one go" if plan.mode == "group-sequential" else f"{plan.fixed} of a fixed design"
-    lines = [
-        f"{look.n} runs an arm (at most {plan.largest}, in place of {fixed}), {look.name}: "
-        + (why[look.stop] if look.stop else "not decided")
-    ]
-    if look.stop and look.final_pp.value is not None:
-        speed = f", speed-up {ratio_interval(look.final_speedup)}" if look.final_speedup.value is not None else ""
-        lines.append(
-            f"not biased by the stopping: difference {pp_interval(look.final_pp)}{speed} ({look.final_pp.method})"
-        )
-    return "\n".join(lines)

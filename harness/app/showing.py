@@ -10,9 +10,13 @@ from harness.app.family import family_lines, family_of
 from harness.app.preparing import trainer_infos
 from harness.comparison.words import shortened
 from harness.errors import StoreError, UsageError, nearest
+from harness.report.plan_text import differences
 
 if TYPE_CHECKING:
     pass
+
+LEDGER_LINES = 12
+"""So many of the latest entries are shown."""
 
 
 def listing(results: Path, experiments: Path | None) -> dict[str, Any]:
@@ -133,11 +137,20 @@ def show_text(document: Mapping[str, Any]) -> str:
         lines += ["", *trainer_lines(trainer)]
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
-    if document["family"] and len(document["family"]["tries"]) > 1:
+    if document["family"] and _worth_telling(document["family"], document["name"]):
         lines += ["", *family_lines(document["family"])]
     if document["ledger"]:
-        lines += ["", "ledger"] + [f"  {_ledger_line(entry)}" for entry in document["ledger"][-12:]]
+        shown = document["ledger"][-LEDGER_LINES:]
+        earlier = len(document["ledger"]) - len(shown)
+        lines += ["", "ledger" + (f" ({earlier} earlier entries: --json, or ledger.jsonl)" if earlier else "")]
+        lines += [f"  {_ledger_line(entry)}" for entry in shown]
     return "\n".join(lines)
+
+
+def _worth_telling(family: Mapping[str, Any], name: str) -> bool:
+    """Whether there is more than the one arm of the store itself."""
+    tries = family["tries"]
+    return len(tries) > 1 or any(one["store"] != name for one in tries)
 
 
 def _experiment_lines(e: Mapping[str, Any]) -> list[str]:
@@ -151,9 +164,9 @@ def _experiment_lines(e: Mapping[str, Any]) -> list[str]:
     lines += ["", f"configuration of {base['name']} ({base['role']}){at}"]
     lines += [f"  {key} = {value}" for key, value in base["config"].items()]
     for arm in e["arms"][1:]:
-        differs = ", ".join(f"{k}={v}" for k, v in arm["config"].items() if base["config"].get(k) != v)
+        differs = differences(arm, base)
         at = f"revision {arm['revision']} ({arm['git'][:12]}), " if arm.get("git") else ""
-        lines.append(f"{arm['name']} ({arm['role']}): {at}{differs or 'the same configuration'}")
+        lines.append(f"{arm['name']} ({arm['role']}): {at}{differs}")
     return lines + [f"note: {note}" for note in e["notes"]]
 
 

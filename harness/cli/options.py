@@ -137,7 +137,7 @@ def write_file(path: Path, content: str) -> None:
 
 
 def fraction(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """`1%` or `0.01`."""
+    """`1%` or `0.01`, at most 100 %."""
     if value is None:
         return None
     text = value.strip()
@@ -145,8 +145,10 @@ def fraction(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a share; allowed is for example 1% or 0.01") from None
-    if not 0 <= number < 10:
-        raise click.BadParameter(f"{value!r} is out of range; allowed is 0 to 10 (0% to 1000%)")
+    if not 0 <= number <= 1:
+        raise click.BadParameter(
+            f"{value!r} is {100 * number:g} %; allowed is 0 to 1 (0% to 100%): write 0.05 or 5% for five per cent"
+        )
     return number
 
 

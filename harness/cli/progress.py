@@ -13,6 +13,8 @@ from typing import Any
 PLAIN_EVERY_S = 10.0
 LEAST_BLOCKS = 5
 MOST_DIFFERENCES = 4
+TUNED_FOR = 100
+"""Blocks at which the limits are narrowest: one number for every campaign, as a sequence that is tuned anew is none."""
 
 
 @dataclass
@@ -56,9 +58,10 @@ class Display:
     warmups: int = 0
     tallies: dict[str, Tally] = field(default_factory=dict)
     blocks: dict[int, dict[str, float]] = field(default_factory=dict)
-    """Accuracies of this campaign by replicate and arm."""
+    """Accuracies of this stage by replicate and arm, those that the store had before among them."""
 
     def __post_init__(self) -> None:
+        self.blocks = self.prepared.accuracies()
         for arm in self.prepared.experiment.arms:
             self.tallies[arm.name] = Tally(done=self.prepared.done.get(arm.name, 0))
 
@@ -107,15 +110,15 @@ class Display:
             both = [b for b in self.blocks.values() if arm.name in b and experiment.control.name in b]
             if len(both) >= LEAST_BLOCKS:
                 gaps = [100 * (b[arm.name] - b[experiment.control.name]) for b in both]
-                lines.append(_difference(arm.name, gaps, experiment.seeds))
+                lines.append(_difference(arm.name, gaps))
         return lines
 
 
-def _difference(name: str, gaps: list[float], planned: int) -> str:
+def _difference(name: str, gaps: list[float]) -> str:
     from harness.comparison.words import pp_interval
     from harness.stats.anytime import t_mixture_sequence, tuned_c2
 
-    shown = t_mixture_sequence(gaps, c2=tuned_c2(planned))
+    shown = t_mixture_sequence(gaps, c2=tuned_c2(TUNED_FOR))
     limits = "; looking is allowed at any time" if shown.low is not None else f"; no limits yet at {len(gaps)} blocks"
     return f"{name} {pp_interval(shown)} to the control{limits}"
 

@@ -120,6 +120,9 @@ def _until_decided(
     sequence = sequential.plan_sequence(found[0], options, mode=mode or "group-sequential", stage_given=stage_given)
     if dry_run:
         document = sequence.as_dict()
+        standing = sequential.standing(sequence)
+        if standing is not None and standing.stopped(past_futility=past_futility):
+            document |= {"runs": 0, "warmups": 0, "blocks": 0, "invocations": 0, "trainings": 0, "hours": 0.0}
         text = f"{dry_run_text(document)}\n{looks_text(sequence.plan)}"
         answer(lambda: document, lambda: text, as_json=as_json, json_file=json_file)
         return
@@ -130,7 +133,7 @@ def _until_decided(
     text = running.run_text(ended.report, ended.judged, colour=coloured(), width=columns())
     answer(
         lambda: document,
-        lambda: f"{text}\n\n{sequential.sequence_text(ended)}",
+        lambda: text if ended.look else f"{text}\n\nNo look yet: runs are missing.",
         as_json=as_json,
         json_file=json_file,
     )

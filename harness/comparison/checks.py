@@ -484,12 +484,12 @@ def _success_count(side: Sample, target: float) -> Finding | None:
 
 def check_peeking(pair: Pair) -> Iterator[Finding]:
     """Earlier judgements of the same arm and stage on fewer runs; below two runs there was nothing to see."""
-    allowed = (
-        1 if pair.candidate.plan is None else pair.candidate.plan.largest
-    )  # of a plan any look is free: it decides at its own
-    earlier = sorted({n for n in pair.candidate.looks if allowed < n < pair.candidate.n})
+    candidate, control = pair.candidate, pair.control
+    if candidate.plan is not None:  # of a plan any look is free: it decides at its own
+        return
+    earlier = {s.n for s in candidate.looks if s.n > 1 and s.precedes(candidate.n, control.n, control.stores)}
     if earlier:
-        yield f.peeked(pair.candidate.name, earlier, pair.candidate.n)
+        yield f.peeked(candidate.name, sorted(earlier), candidate.n)
 
 
 def check_tries(pair: Pair) -> Iterator[Finding]:

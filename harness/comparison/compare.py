@@ -188,13 +188,21 @@ def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Prom
     """
     rivals = [[i for i, other in enumerate(candidates) if _rival(c, other)] for c in candidates]
     pairs = [
-        Pair(_comparable(control, c), c, promise, max(len(own), 1 + c.siblings))
+        Pair(_comparable(c.against or control, c), c, promise, max(len(own), 1 + c.siblings))
         for c, own in zip(candidates, rivals, strict=True)
     ]
     selections = _selections(pairs) if len(pairs) > 1 else [None] * len(pairs)
     levels = _simultaneous(pairs, rivals, promise.alpha)
     results = tuple(_result(p, s, lv) for p, s, lv in zip(pairs, selections, levels, strict=True))
-    return Comparison(promise, _whole(control, promise), results, tuple(_setting(pairs)))
+    own = [_held_against(c, control, one) for c, one in zip(candidates, results, strict=True)]
+    alike = own and all((one.n, one.stores) == (own[0].n, own[0].stores) for one in own)
+    return Comparison(promise, _whole(own[0] if alike else control, promise), results, tuple(_setting(pairs)))
+
+
+def _held_against(candidate: Sample, control: Sample, result: CandidateResult) -> Sample:
+    """The control's runs behind a result: all of them, those of the candidate's stage, or those of its look."""
+    whole = candidate.against or control
+    return whole if result.look is None or result.look.index is None else whole.first(result.look.n)
 
 
 def _rival(one: Sample, other: Sample) -> bool:
@@ -275,9 +283,8 @@ def _success(sample: Sample, time: Contrast, target: float | None) -> tuple[dict
 
 
 def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> CandidateResult:
-    found = findings_of(pair)
     luck = expected_luck(pair.candidates, _own_errors([pair])[0]) if pair.candidates > 1 else None
-    judged = _judged(pair, found, levels, selection.luck_pp if selection else luck)
+    pair, judged = _judged(pair, levels, selection.luck_pp if selection else luck)
     look = judged.look
     interleaved = pair.design == "interleaved"
     times = (pair.blocks.control, pair.blocks.candidate) if interleaved else (pair.control_timed, pair.candidate_timed)
@@ -289,7 +296,7 @@ def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> C
         control=_arm(pair.control, times[0], pair.promise.target, timed(pair.control)[1]),
         candidate=_arm(pair.candidate, times[1], pair.promise.target, left_out),
         difference_pp=_difference(pair) if look is None else look.repeated_pp,
-        p=pair.difference_pp.p_two_sided(),
+        p=_p_of_difference(pair, judged),
         effect_size=hedges_g(pair.candidate.accuracy, pair.control.accuracy),
         endpoints=judged.endpoints,
         speedup=_speedup(pair, judged) if look is None or not interleaved else look.repeated_speedup,
@@ -344,12 +351,21 @@ def _reasons(one: CandidateResult, pair: Pair) -> dict[str, str]:
     return {path: reason for path, (value, reason) in missing.items() if value is None or value != value}
 
 
-def _judged(pair: Pair, found: list[Finding], levels: Levels | None, luck_pp: float | None) -> Judged:
+def _judged(pair: Pair, levels: Levels | None, luck_pp: float | None) -> tuple[Pair, Judged]:
+    """The judgement, and the runs that it rests on: of a sequential campaign those of a look."""
     if pair.candidate.plan is None:
-        return judge(pair, found, levels, luck_pp)
-    from harness.comparison.looks import judge_at_look  # only here: few comparisons are sequential
+        return pair, judge(pair, findings_of(pair), levels, luck_pp)
+    from harness.comparison.looks import judge_by_looks  # only here: few comparisons are sequential
 
-    return judge_at_look(pair, found, levels, luck_pp)
+    return judge_by_looks(pair, levels, luck_pp)
+
+
+def _p_of_difference(pair: Pair, judged: Judged) -> float | None:
+    """Two-sided; of a sequential campaign from the one-sided p that allows for its looks."""
+    one_sided = judged.endpoints.superiority.p
+    if judged.look is None or judged.look.index is None or one_sided is None:
+        return pair.difference_pp.p_two_sided()
+    return min(1.0, 2 * min(one_sided, 1 - one_sided))
 
 
 def _difference(pair: Pair) -> Estimate:

@@ -286,26 +286,41 @@ def screening_sample(more: int | None) -> Finding:
     )  # fmt: skip
 
 
+GO_ON = "Let it go on to its next look: the same `harness run ... --until-decided` again."
+
+
 def peeked(arm: str, looks: list[int], n: int) -> Finding:
     shown = ", ".join(map(str, looks[:6])) + (", ..." if len(looks) > 6 else "")
+    now = f"now at {n}" if looks != [n] else "now with more of the control"
     return Finding(
         "peeked", "warn",
-        f"{arm} was judged before, at {shown} runs, and now at {n}: a test that is repeated while the runs grow claims too often "
+        f"{arm} was judged before, at {shown} runs, and {now}: a test that is repeated while the runs grow claims too often "
         "(looking at 25, 200 and 1000 runs, 13 times in 100 instead of 5).",
         "Confirm on fresh seeds (`harness run ... --stage confirm`), or look as planned before the first run "
         "(`harness run ... --until-decided`).", NOTHING,
     )  # fmt: skip
 
 
-def between_looks(looks: Sequence[int], n: int) -> Finding:
+def between_looks(looks: Sequence[int], n: int, extra: int, *, decided: bool, begun: bool) -> Finding:
     shown = ", ".join(map(str, looks[:8])) + (", ..." if len(looks) > 8 else "")
-    beyond = n > looks[-1]
+    more = f"{extra} run{'s' if extra != 1 else ''} an arm"
+    if not begun:
+        return Finding(
+            "peeked", "info", f"The plan of this campaign looks at {shown} runs, and there are {n}: nothing is decided yet.",
+            GO_ON, NOTHING,
+        )  # fmt: skip
+    if decided:
+        return Finding(
+            "peeked", "info", f"The campaign was decided at its look of {n} runs; {more} that came later change nothing.",
+            "Nothing to do. For another answer take fresh seeds (`harness run ... --as NAME`).", NOTHING,
+        )  # fmt: skip
+    beyond = n >= looks[-1]
     return Finding(
         "peeked", "warn",
-        f"The plan of this campaign looks at {shown} runs, and there are {n} now: what is seen "
-        f"{'beyond the last look' if beyond else 'between the looks'} decides nothing.",
-        "The last planned look was the answer; for another one take fresh seeds (`harness run ... --as NAME`)." if beyond
-        else "Let it go on to its next look: the same `harness run ... --until-decided` again.", NOTHING,
+        f"The plan of this campaign looks at {shown} runs. Judged is its look of {n}; {more} "
+        f"{'beyond the last look decide nothing' if beyond else 'wait for the next one'}.",
+        "The last planned look was the answer; for another one take fresh seeds (`harness run ... --as NAME`)." if beyond else GO_ON,
+        NOTHING,
     )  # fmt: skip
 
 

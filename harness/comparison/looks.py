@@ -1,8 +1,13 @@
-"""Judging at the looks of a sequential plan: bounds that may be looked at as planned, and when to stop."""
+"""Judging at the looks of a sequential plan: bounds that may be looked at as planned, and when to stop.
+
+A store may hold more runs than its last look: those count at the next one. So what is judged is the campaign as it stood at the
+first look that decided it, else at the last one that it has passed.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,29 +15,34 @@ import numpy as np
 from scipy import special
 
 from harness.comparison import findings as f
-from harness.comparison.judge import Endpoints, Judged, Levels, joined, judge, required
+from harness.comparison.checks import findings_of
+from harness.comparison.judge import Judged, Levels, joined, judge, plain_levels, required
 from harness.comparison.pair import Pair
-from harness.comparison.samples import FloatArray, Sample
+from harness.comparison.samples import FloatArray
 from harness.design.looks import LookPlan
-from harness.model.estimate import NO_ESTIMATE, Decision, Estimate, Finding
+from harness.errors import UsageError
+from harness.model.estimate import NO_ESTIMATE, Decision, Estimate
 from harness.stats import sequential
 from harness.stats.anytime import t_mixture_sequence, tuned_c2
 from harness.stats.contrast import Contrast
 from harness.stats.ratios import log_ratio_to_ratio
-from harness.stats.sprt import gsprt
+from harness.stats.sprt import Sprt, gsprt
 
 Stop = Literal["decided", "futility", "last look"]
 LEAST_STARTS = 5
 """Time is first tested at so many process starts."""
+TOO_FEW_STARTS = f"time is first tested at {LEAST_STARTS} process starts"
 CONFIDENCE = 0.95
+ACCURACY = ("bar", "noninferiority", "superiority", "equivalence")
+TIME = ("time", "time_noninferiority", "time_equivalence")
 
 
 @dataclass(frozen=True)
 class Look:
-    """Where a sequential comparison stands: look `index` (from 0; None between the looks) of `plan`, and why it stops there.
+    """Where a sequential comparison stands: look `index` (from 0; None before the first) of `plan`, and why it stops there.
 
-    `stop` None: it goes on. The intervals `repeated_*` hold at all looks together; `final_*` are the median-unbiased
-    estimates of a campaign that stopped here, with their 95 % limits.
+    `n` runs an arm are judged; `extra` more are there and wait for the next look. `stop` None: it goes on. The intervals
+    `repeated_*` hold at all looks together; `final_*` are the estimates of a campaign that stopped here, with their 95 % limits.
     """
 
     plan: LookPlan
@@ -43,16 +53,15 @@ class Look:
     repeated_speedup: Estimate
     final_pp: Estimate
     final_speedup: Estimate
+    extra: int = 0
 
     @property
     def name(self) -> str:
         if self.index is None:
-            return "between the looks" if self.n < self.plan.largest else "beyond the last look"
-        return (
-            f"look {self.index + 1} of {len(self.plan.runs)}"
-            if self.plan.mode == "group-sequential"
-            else f"at {self.n} runs"
-        )
+            return "before the first look"
+        if self.plan.mode == "group-sequential":
+            return f"look {self.index + 1} of {len(self.plan.runs)}"
+        return f"at {self.n} runs"
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -60,6 +69,7 @@ class Look:
             "look": None if self.index is None else self.index + 1,
             "looks": len(self.plan.runs),
             "n": self.n,
+            "extra": self.extra,
             "largest_n": self.plan.largest,
             "next_n": None if self.stop else self.plan.next_after(self.n),
             "stop": self.stop,
@@ -68,68 +78,97 @@ class Look:
         }
 
 
-def judge_at_look(pair: Pair, found: list[Finding], simultaneous: Levels | None, luck_pp: float | None) -> Judged:
-    """The judgement of a campaign that looks as it planned to: what decides is each look's own bound.
+@dataclass(frozen=True)
+class _Step:
+    """The campaign as it stood at one look: its runs, the judgement at that look's levels, and whether it had to stop."""
 
-    Between the looks, and beyond the last, nothing is decided. A required endpoint below its futility bound ends the campaign, undecided.
+    index: int
+    pair: Pair
+    judged: Judged
+    stop: Stop | None
+
+
+def judge_by_looks(pair: Pair, simultaneous: Levels | None, luck_pp: float | None) -> tuple[Pair, Judged]:
+    """The pair as it is judged, and the judgement.
+
+    Raises UsageError where a likelihood ratio test is asked something else than what it was planned for.
     """
     plan = pair.candidate.plan
     assert plan is not None
-    n = pair.candidate.n
-    index = plan.look_at(n)
-    levels = _levels(pair, plan, index)
-    judged = judge(pair, found, simultaneous, luck_pp, levels)
-    judged = _with_sprt(judged, pair, plan) if plan.mode == "sprt" else judged
-    if levels.time == 0:
-        judged = _time_untested(judged, pair)
-    stop = _stop(judged, plan, index)
-    if judged.verdict in ("pass", "fail") and index is None:
-        judged = replace(judged, verdict="inconclusive", findings=(*judged.findings, f.between_looks(plan.runs, n)))
-    following = plan.next_after(n)
-    more = following - n if stop is None and following is not None else judged.more_runs
-    if judged.verdict == "pass" or judged.verdict == "inconclusive":
-        judged = replace(judged, more_runs=0 if judged.verdict == "pass" else more)
-    return replace(judged, look=_look(pair, plan, judged, index, stop))
-
-
-def _levels(pair: Pair, plan: LookPlan, index: int | None) -> Levels:
-    """Tail probabilities of this look's bounds (of the last one that was passed, where there is none here); time's too."""
     if plan.mode == "sprt":
-        return Levels(plan.alpha, plan.alpha, 0.0)
-    at = index if index is not None else _passed(plan, pair.candidate.n)
-    level = float(special.ndtr(-plan.efficacy[at]))
-    return Levels(level, level, level if pair.blocks.n and pair.log_speedup.clusters >= LEAST_STARTS else 0.0)
+        return _by_likelihood_ratio(pair, plan, simultaneous, luck_pp)
+    course = _Course(plan, pair.promise.alpha)
+    steps: list[_Step] = []
+    for index, runs in enumerate(plan.runs):
+        if runs > pair.candidate.n or (steps and steps[-1].stop == "decided"):
+            break
+        steps.append(_step(_until(pair, runs), course, index, simultaneous, luck_pp))
+    if not steps:
+        return pair, _before_the_first(pair, plan, simultaneous, luck_pp)
+    last = steps[-1]
+    look = _look(course, steps, pair.candidate.n - last.pair.candidate.n)
+    return last.pair, _told(_with_p(last.judged, course, steps), plan, look)
 
 
-def _passed(plan: LookPlan, n: int) -> int:
-    return max(0, sum(1 for runs in plan.runs if runs <= n) - 1)
+def _step(pair: Pair, course: _Course, index: int, simultaneous: Levels | None, luck_pp: float | None) -> _Step:
+    course.reach(pair, index)
+    judged = judge(pair, findings_of(pair), course.together(simultaneous), luck_pp, course.levels())
+    if course.levels().time == 0:
+        judged = _time_untested(judged, pair, TOO_FEW_STARTS)
+    return _Step(index, pair, judged, _stop(judged, course.plan, index, course.futile))
 
 
-def _time_untested(judged: Judged, pair: Pair) -> Judged:
+def _before_the_first(pair: Pair, plan: LookPlan, simultaneous: Levels | None, luck_pp: float | None) -> Judged:
+    """Nothing is decided yet; the estimates are shown without limits, as none were planned."""
+    judged = judge(pair, findings_of(pair), simultaneous, luck_pp, plain_levels(plan.alpha))
+    judged = replace(judged, verdict="refused" if judged.verdict == "refused" else "inconclusive")
+    gone = replace(NO_ESTIMATE, reason="the first look is still to come")
+    shown, speed = (replace(gone, value=value) for value in _values(pair))
+    look = Look(plan, pair.candidate.n, None, None, shown, speed, gone, gone)
+    return _told(judged, plan, look)
+
+
+def _values(pair: Pair) -> tuple[float | None, float | None]:
+    both = pair.control.n and pair.candidate.n
+    speed = math.exp(pair.log_speedup.contrast.value) if pair.blocks.n else None
+    return (pair.difference_pp.value if both else None), speed
+
+
+def _told(judged: Judged, plan: LookPlan, look: Look) -> Judged:
+    """The judgement with where it stands: what waits for the next look, and the runs until then."""
+    if look.extra or look.index is None:
+        told = f.between_looks(
+            plan.runs, look.n, look.extra, decided=look.stop == "decided", begun=look.index is not None
+        )
+        judged = replace(judged, findings=(*judged.findings, told))
+    more = judged.more_runs
+    if judged.verdict == "pass":
+        more = 0
+    elif judged.verdict == "inconclusive" and look.stop is None:
+        following = plan.next_after(look.n)
+        more = judged.more_runs if following is None else following - look.n - look.extra
+    return replace(judged, more_runs=more, look=look)
+
+
+def _time_untested(judged: Judged, pair: Pair, why: str) -> Judged:
     """Time endpoints that were held against nothing say why."""
     if not pair.blocks.n:
         return judged
-    why = f"time is first tested at {LEAST_STARTS} process starts"
 
     def told(d: Decision) -> Decision:
         return replace(d, bound=None, reason=why) if d.decision == "inconclusive" else d
 
-    e = judged.endpoints
-    ends = replace(
-        e, time=told(e.time), time_noninferiority=told(e.time_noninferiority), time_equivalence=told(e.time_equivalence)
-    )
+    ends = replace(judged.endpoints, **{name: told(getattr(judged.endpoints, name)) for name in TIME})
     return replace(judged, endpoints=ends, needed=required(pair, ends))
 
 
-def _stop(judged: Judged, plan: LookPlan, index: int | None) -> Stop | None:
+def _stop(judged: Judged, plan: LookPlan, index: int, futile: float | None) -> Stop | None:
     """Decided, hopeless or at the end; a refusal is nothing that runs could mend, but none to stop by either."""
-    if index is None:
-        return None
     if judged.verdict in ("pass", "fail"):
         return "decided"
     if index == len(plan.runs) - 1:
         return "last look"
-    if plan.futility and any(_futile(d, plan.futility[index]) for d in judged.needed.values()):
+    if futile is not None and any(_futile(d, futile) for d in judged.needed.values()):
         return "futility"
     return None
 
@@ -140,104 +179,223 @@ def _futile(d: Decision, bound: float) -> bool:
     return tested and d.p is not None and d.p > float(special.ndtr(-bound))
 
 
-# --- estimates ----------------------------------------------------------------------------------------------
+# --- bounds -------------------------------------------------------------------------------------------------
 
 
-def _look(pair: Pair, plan: LookPlan, judged: Judged, index: int | None, stop: Stop | None) -> Look:
-    if plan.mode == "sprt":
-        return _look_of_sprt(pair, plan, index, stop)
-    at = index if index is not None else _passed(plan, pair.candidate.n)
-    before = None if at == 0 else _until(pair, plan.runs[at - 1])
-    gone = replace(NO_ESTIMATE, reason="an arm has no runs")
-    shown, final, shown_time, final_time = gone, gone, gone, gone
-    if pair.control.n and pair.candidate.n:
-        earlier = None if before is None or not before.control.n else before.difference_pp
-        accuracy = _Endpoint(pair.difference_pp, earlier, *_accuracy_question(pair, judged), plan.information)
-        shown, final = _repeated(accuracy, plan, at), _final(accuracy, plan, at, stop)
-    if pair.blocks.n:
-        enough = before is not None and before.blocks.n and before.log_speedup.clusters >= LEAST_STARTS
-        earlier = before.log_speedup.contrast if before is not None and enough else None
-        time = _Endpoint(
-            pair.log_speedup.contrast, earlier, *_time_question(pair, judged), plan.information_of_time
-        )  # fmt: skip
-        shown_time, final_time = _ratio(_repeated(time, plan, at)), _ratio(_final(time, plan, at, stop))
-    return Look(plan, pair.candidate.n, index, stop, shown, shown_time, final, final_time)
+def time_bounds(plan: LookPlan, starts: Sequence[tuple[int, int]], alpha: float) -> tuple[float, ...]:
+    """z bounds of time at the looks (number from 0, process starts) at which it was tested; none where it never was."""
+    if not starts:
+        return ()
+    planned = plan.information_of_time
+    clusters = [float(count) for _, count in starts]
+    return sequential.efficacy_bounds(clusters, alpha=alpha, spent_by=[planned[look] for look, _ in starts])
+
+
+class _Course:
+    """The looks that were taken: information and bounds of accuracy (by runs) and of time (by process starts), as they came.
+
+    Accuracy's information is as planned, since a look counts exactly its runs. Process starts come as they come (an
+    interrupted campaign has more); alpha is spent on time by the planned share of the campaign, and their actual numbers say how much
+    the looks resemble each other.
+    """
+
+    def __init__(self, plan: LookPlan, alpha: float) -> None:
+        self.plan, self.alpha = plan, alpha
+        self.index = -1
+        self.starts: list[tuple[int, int]] = []
+        """Look and process starts, of the looks at which time was tested."""
+        own = alpha == plan.alpha
+        self.efficacy = plan.efficacy if own else sequential.efficacy_bounds(plan.information, alpha=alpha)
+        self.futile: float | None = None
+        self._futility = plan.futility if own else ()
+
+    def reach(self, pair: Pair, index: int) -> None:
+        self.index = index
+        self.futile = self._futility[index] if self._futility else None
+        clusters = pair.log_speedup.clusters if pair.blocks.n else 0
+        if clusters >= LEAST_STARTS and (not self.starts or clusters > self.starts[-1][1]):
+            self.starts.append((index, clusters))
+
+    def levels(self) -> Levels:
+        """Tail probabilities of this look's bounds; 0 for time where it is not tested here."""
+        level = float(special.ndtr(-self.efficacy[self.index]))
+        time = self.time_bounds(self.alpha)
+        return Levels(level, level, float(special.ndtr(-time[-1])) if self.time_tested else 0.0)
+
+    def together(self, simultaneous: Levels | None) -> Levels | None:
+        """The same for levels that hold for several candidates: each is spent over the looks as alpha is."""
+        if simultaneous is None:
+            return None
+        at = self.plan.information[: self.index + 1]
+
+        def here(level: float) -> float:
+            return float(special.ndtr(-sequential.efficacy_bounds(at, alpha=level)[-1]))
+
+        time = float(special.ndtr(-self.time_bounds(simultaneous.time)[-1])) if self.time_tested else 0.0
+        return Levels(here(simultaneous.accuracy), here(simultaneous.bar), time)
+
+    @property
+    def time_tested(self) -> bool:
+        return bool(self.starts) and self.starts[-1][0] == self.index
+
+    def time_bounds(self, alpha: float) -> tuple[float, ...]:
+        """Bounds at the looks at which time was tested."""
+        return time_bounds(self.plan, self.starts, alpha)
+
+    def of_accuracy(self) -> _Bounds:
+        at = self.index + 1
+        return _Bounds(self.plan.information[:at], self.efficacy[:at], self._futility[:at] or None, tuple(range(at)))
+
+    def of_time(self) -> _Bounds:
+        clusters = tuple(float(count) for _, count in self.starts)
+        looks = tuple(index for index, _ in self.starts)
+        futility = tuple(self._futility[index] for index in looks) if self._futility else None
+        return _Bounds(clusters, self.time_bounds(self.alpha), futility, looks)
 
 
 @dataclass(frozen=True)
-class _Endpoint:
-    """What was tested at this look and, with fewer runs, at the one before: against `null`, and whether it was refuted."""
+class _Bounds:
+    """Information and z bounds at the `looks` at which an endpoint was tested."""
 
-    contrast: Contrast
-    earlier: Contrast | None
-    null: float
-    refuted: bool
     information: tuple[float, ...]
-
-
-def _accuracy_question(pair: Pair, judged: Judged) -> tuple[float, bool]:
-    promise, ends = pair.promise, judged.endpoints
-    if promise.claim != "accurate" and promise.margin_pp is not None:
-        return -promise.margin_pp, ends.noninferiority.decision == "fail"
-    return 0.0, ends.superiority.decision == "fail"
-
-
-def _time_question(pair: Pair, judged: Judged) -> tuple[float, bool]:
-    promise, ends = pair.promise, judged.endpoints
-    if promise.claim == "no-regression" and promise.max_slowdown is not None:
-        return -math.log1p(promise.max_slowdown), ends.time_noninferiority.decision == "fail"
-    return 0.0, ends.time.decision == "fail"
+    efficacy: tuple[float, ...]
+    futility: tuple[float, ...] | None
+    looks: tuple[int, ...]
 
 
 def _until(pair: Pair, n: int) -> Pair:
     """The pair as it was at the look of `n` runs."""
-
-    def first(sample: Sample) -> Sample:
-        return replace(sample, runs=sample.runs.where(~(sample.runs["replicate"] >= n)))
-
-    return replace(pair, control=first(pair.control), candidate=first(pair.candidate))
+    return replace(pair, control=pair.control.first(n), candidate=pair.candidate.first(n))
 
 
-def _repeated(end: _Endpoint, plan: LookPlan, at: int) -> Estimate:
+# --- p-values -----------------------------------------------------------------------------------------------
+
+
+def _with_p(judged: Judged, course: _Course, steps: Sequence[_Step]) -> Judged:
+    """The p-values of the campaign instead of those of one look: the chance, without an effect, of an end at least as extreme."""
+    ends = judged.endpoints
+    changed = {name: _stagewise(name, course.of_accuracy(), steps) for name in ACCURACY}
+    if course.starts:
+        changed |= {name: _stagewise(name, course.of_time(), steps) for name in TIME}
+    new = replace(ends, **{name: replace(getattr(ends, name), p=p) for name, p in changed.items() if p is not None})
+    names = {id(getattr(ends, name)): name for name in (*ACCURACY, *TIME)}
+    needed = {key: getattr(new, names[id(d)]) if id(d) in names else d for key, d in judged.needed.items()}
+    return replace(judged, endpoints=new, needed=needed)
+
+
+def _stagewise(name: str, bounds: _Bounds, steps: Sequence[_Step]) -> float | None:
+    """By the stage-wise ordering, at the look where the endpoint was first proven if it still is, else at the last one."""
+    seen: list[Decision] = [getattr(steps[look].judged.endpoints, name) for look in bounds.looks]
+    passed = [k for k, decision in enumerate(seen) if decision.decision == "pass"]
+    k = passed[0] if seen[-1].decision == "pass" else len(seen) - 1
+    p = seen[k].p
+    if p is None or not k:
+        return p
+    return sequential.stagewise_p(bounds.information[: k + 1], bounds.efficacy[:k], z=_z(p))
+
+
+def _z(p: float) -> float:
+    return float(-special.ndtri(min(max(p, 1e-300), 1 - 1e-16)))
+
+
+# --- estimates ----------------------------------------------------------------------------------------------
+
+
+def _look(course: _Course, steps: Sequence[_Step], extra: int) -> Look:
+    last = steps[-1]
+    pair, plan = last.pair, course.plan
+    gone = replace(NO_ESTIMATE, reason="an arm has no runs")
+    shown, final, shown_time, final_time = gone, gone, gone, gone
+    passed_by = any(step.stop == "futility" for step in steps[:-1])
+    if pair.control.n and pair.candidate.n:
+        asked = _accuracy_question(pair, last.judged)
+        shown = _repeated(pair.difference_pp, course.of_accuracy(), plan)
+        contrasts = [step.pair.difference_pp for step in steps]
+        final = _final(contrasts, course.of_accuracy(), asked, last.stop, passed_by=passed_by)
+    if pair.blocks.n:
+        of = [step.pair.log_speedup.contrast for step in steps]
+        asked = _time_question(pair, last.judged)
+        if course.time_tested:
+            tested = course.of_time()
+            shown_time = _ratio(
+                _repeated(of[-1], tested, plan, spent=[plan.information_of_time[k] for k in tested.looks])
+            )
+            final_time = _ratio(_final(of, tested, asked, last.stop, passed_by=passed_by))
+        else:
+            shown_time = Estimate(math.exp(of[-1].value), method=of[-1].method, reason=TOO_FEW_STARTS)
+            why = TOO_FEW_STARTS if last.stop else "the campaign goes on"
+            final_time = Estimate(None, method=of[-1].method, reason=why)
+    return Look(plan, pair.candidate.n, last.index, last.stop, shown, shown_time, final, final_time, extra)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What an endpoint was tested against, and whether it was refuted."""
+
+    null: float
+    refuted: bool
+
+
+def _accuracy_question(pair: Pair, judged: Judged) -> _Asked | None:
+    """None where the campaign does not stop by one side of the difference: nothing is to be corrected then, or not so."""
+    promise, ends = pair.promise, judged.endpoints
+    if promise.claim == "accurate":
+        return _Asked(0.0, ends.superiority.decision == "fail")
+    if promise.claim == "equivalent" or promise.margin_pp is None:
+        return None
+    return _Asked(-promise.margin_pp, ends.noninferiority.decision == "fail")
+
+
+def _time_question(pair: Pair, judged: Judged) -> _Asked | None:
+    promise, ends = pair.promise, judged.endpoints
+    if promise.claim == "faster":
+        return _Asked(0.0, ends.time.decision == "fail")
+    if promise.claim == "no-regression" and promise.max_slowdown is not None:
+        return _Asked(-math.log1p(promise.max_slowdown), ends.time_noninferiority.decision == "fail")
+    return None
+
+
+def _repeated(contrast: Contrast, bounds: _Bounds, plan: LookPlan, spent: Sequence[float] | None = None) -> Estimate:
     """95 % limits that hold at every look together: the bounds of a plan of level .025 on either side."""
-    name = f"{end.contrast.method}; repeated interval, look {at + 1} of {len(plan.runs)}"
-    if not end.contrast.usable:
-        return replace(end.contrast.estimate(), method=name)
-    bound = sequential.efficacy_bounds(end.information[: at + 1], alpha=(1 - CONFIDENCE) / 2)[-1]
-    low, high = sequential.repeated_interval(end.contrast, bound)
-    return Estimate(end.contrast.value, low, high, end.contrast.sd, name)
+    name = f"{contrast.method}; repeated interval, look {bounds.looks[-1] + 1} of {len(plan.runs)}"
+    if not contrast.usable:
+        return replace(contrast.estimate(), method=name)
+    bound = sequential.efficacy_bounds(bounds.information, alpha=(1 - CONFIDENCE) / 2, spent_by=spent)[-1]
+    low, high = sequential.repeated_interval(contrast, bound)
+    return Estimate(contrast.value, low, high, contrast.sd, name)
 
 
-def _final(end: _Endpoint, plan: LookPlan, at: int, stop: Stop | None) -> Estimate:
+def _final(
+    contrasts: Sequence[Contrast], bounds: _Bounds, asked: _Asked | None, stop: Stop | None, *, passed_by: bool
+) -> Estimate:
     """The median-unbiased estimate after stopping, by the stage-wise ordering of this endpoint's own bounds.
 
-    An endpoint that was decided at the look before did not make the campaign stop at this one: its plain estimate stands.
+    `contrasts` (by look) are what was seen; `passed_by`: the campaign went on below a futility bound, so that none of them
+    decided anything. An endpoint that was decided at an earlier look, or that the campaign does not ask about, did not make it
+    stop at this one: its plain estimate stands.
     """
-    method = "median-unbiased, stage-wise ordering"
-    sign = -1.0 if end.refuted else 1.0
-    contrast = end.contrast.negated() if end.refuted else end.contrast
-    p = contrast.p_greater(sign * end.null)
+    contrast = contrasts[bounds.looks[-1]]
     if stop is None:
-        return Estimate(None, method=method, reason="the campaign goes on")
-    if p is None or contrast.se is None:
-        return Estimate(None, method=method, reason=contrast.reason or "no spread can be estimated")
-    if end.earlier is not None and _crossed(end, plan, at - 1, sign):
-        return replace(end.contrast.estimate(), method=f"{contrast.method}; decided at an earlier look")
-    z = float(-special.ndtri(min(max(p, 1e-300), 1 - 1e-16)))
-    bounds = plan.efficacy[: at + 1], None if end.refuted else plan.futility[: at + 1]
-    drift = sequential.after_stopping(end.information[: at + 1], *bounds, look=at, z=z)
-    t = (contrast.value - sign * end.null) / contrast.se
+        return Estimate(None, method="median-unbiased, stage-wise ordering", reason="the campaign goes on")
+    if asked is None:
+        return replace(contrast.estimate(), method=f"{contrast.method}; not what the campaign stopped by")
+    sign = -1.0 if asked.refuted else 1.0
+    seen = [contrasts[look].negated() if asked.refuted else contrasts[look] for look in bounds.looks]
+    ps = [one.p_greater(sign * asked.null) for one in seen]
+    p, last = ps[-1], seen[-1]
+    if p is None or last.se is None:
+        return Estimate(None, method=contrast.method, reason=contrast.reason or "no spread can be estimated")
+    tails = [float(special.ndtr(-bound)) for bound in bounds.efficacy]
+    if any(earlier is not None and earlier < tail for earlier, tail in zip(ps[:-1], tails, strict=False)):
+        return replace(contrast.estimate(), method=f"{contrast.method}; decided at an earlier look")
+    z = _z(p)
+    futility = None if asked.refuted or passed_by else bounds.futility
+    drift = sequential.after_stopping(bounds.information, bounds.efficacy, futility, look=len(seen) - 1, z=z)
+    t = (last.value - sign * asked.null) / last.se
     widened = t / z if abs(z) > 0.1 else 1.0  # t at few degrees of freedom stands for a smaller z: a longer unit
-    scale = contrast.se * widened * math.sqrt(end.information[at])
-    low, mid, high = (end.null + sign * x * scale for x in (drift.low, drift.median, drift.high))
-    return Estimate(mid, min(low, high), max(low, high), contrast.sd, method)
-
-
-def _crossed(end: _Endpoint, plan: LookPlan, at: int, sign: float) -> bool:
-    earlier = end.earlier
-    assert earlier is not None
-    p = (earlier.negated() if sign < 0 else earlier).p_greater(sign * end.null)
-    return p is not None and p < float(special.ndtr(-plan.efficacy[at]))
+    scale = last.se * widened * math.sqrt(bounds.information[-1])
+    low, mid, high = (asked.null + sign * x * scale for x in (drift.low, drift.median, drift.high))
+    return Estimate(mid, min(low, high), max(low, high), contrast.sd, "median-unbiased, stage-wise ordering")
 
 
 def _ratio(log: Estimate) -> Estimate:
@@ -252,6 +410,27 @@ def _ratio(log: Estimate) -> Estimate:
 # --- the likelihood ratio -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Ratio:
+    """A likelihood ratio test: values in the order of the blocks, and the two means that it weighs."""
+
+    x: FloatArray
+    mu0: float
+    mu1: float
+
+    def at(self, n: int, plan: LookPlan) -> Sprt:
+        return gsprt(self.x[:n], mu0=self.mu0, mu1=self.mu1, alpha=plan.alpha, beta=1 - plan.power)
+
+    def first(self, upto: int, plan: LookPlan) -> tuple[int, Sprt | None]:
+        """The number of runs at which it was first decided, else the last look up to `upto`, and its state there."""
+        n, state = 0, None
+        for n in (runs for runs in plan.runs if runs <= min(upto, self.x.size)):
+            state = self.at(n, plan)
+            if state.state != "continue":
+                break
+        return n, state
+
+
 def paired_by_seed(pair: Pair) -> tuple[FloatArray, FloatArray]:
     """Differences in pp of the runs that share a block's seed, and the candidate's accuracies, in the order of replicates."""
     control = dict(zip(pair.control.runs["seed"].tolist(), pair.control.accuracy.tolist(), strict=True))
@@ -264,48 +443,99 @@ def paired_by_seed(pair: Pair) -> tuple[FloatArray, FloatArray]:
     return 100 * (own - np.array([control[s] for _, s, _ in both])), own
 
 
-def _with_sprt(judged: Judged, pair: Pair, plan: LookPlan) -> Judged:
-    """Accuracy endpoints decided by the first crossing of Wald's bounds over the planned looks."""
-    difference, own = paired_by_seed(pair)
-    promise = pair.promise
-    margin = promise.margin_pp or 0.0
+def _by_likelihood_ratio(
+    pair: Pair, plan: LookPlan, simultaneous: Levels | None, luck_pp: float | None
+) -> tuple[Pair, Judged]:
+    """Accuracy endpoints decided by the first crossing of Wald's bounds over the planned looks.
 
-    def decided(d: Decision, x: FloatArray, mu0: float, mu1: float) -> Decision:
-        return d if d.decision == "refused" else replace(_crossing(x, mu0, mu1, plan), margin=d.margin)
-
-    e = judged.endpoints
-    ends = replace(
-        e,
-        noninferiority=decided(e.noninferiority, difference, -margin, 0.0),
-        superiority=decided(e.superiority, difference, 0.0, margin),
-    )
-    if promise.target is not None:
-        ends = replace(ends, bar=decided(e.bar, 100 * own, 100 * promise.target, 100 * promise.target + margin))
-    return _rejudged(judged, pair, ends)
-
-
-def _rejudged(judged: Judged, pair: Pair, ends: Endpoints) -> Judged:
+    To cross the upper bound proves the endpoint. To cross the lower one says that the planned gain is not there, with an
+    error of 1 - power: that ends the campaign, and refutes nothing unless the confidence sequence does.
+    """
+    _refuse_other_question(pair, plan)
+    tests = _tests(pair)
+    needed = required(pair, judge(pair, findings_of(pair), None, None).endpoints)
+    n = _ended_at({name: tests[name] for name in needed if name in tests}, plan, pair.candidate.n)
+    if n is None:
+        return pair, _before_the_first(pair, plan, simultaneous, luck_pp)
+    extra, pair = pair.candidate.n - n, _until(pair, n)
+    judged = judge(pair, findings_of(pair), simultaneous, luck_pp, Levels(plan.alpha, plan.alpha, 0.0))
+    ends = judged.endpoints
+    for name, test in _tests(pair).items():
+        own: Decision = getattr(ends, name)
+        if own.decision != "refused":
+            decided = replace(_crossing(test, n, plan), margin=own.margin)
+            ends = replace(ends, **{name: decided})
     needed = required(pair, ends)
     verdict = joined(needed)
     capped = verdict == "pass" and (pair.candidates > 1 or pair.candidate.screening)
-    return replace(judged, endpoints=ends, needed=needed, verdict="inconclusive" if capped else verdict)
+    judged = replace(judged, endpoints=ends, needed=needed, verdict="inconclusive" if capped else verdict)
+    judged = _time_untested(judged, pair, "a likelihood ratio test decides accuracy only")
+    hopeless = any(_rejected(tests[name], n, plan) for name in needed if name in tests)
+    stop: Stop | None = "decided" if judged.verdict in ("pass", "fail") else "futility" if hopeless else None
+    stop = stop or ("last look" if n == plan.largest else None)
+    return pair, _told(judged, plan, _look_of_sprt(pair, plan, plan.runs.index(n), stop, extra))
 
 
-def _crossing(x: FloatArray, mu0: float, mu1: float, plan: LookPlan) -> Decision:
-    state = None
-    for n in (n for n in plan.runs if n <= x.size):
-        state = gsprt(x[:n], mu0=mu0, mu1=mu1, alpha=plan.alpha, beta=1 - plan.power)
-        if state.state != "continue":
-            what = f"log likelihood ratio {state.llr:.2f} at {n} runs, bounds {state.low:.2f} and {state.high:.2f}"
-            return Decision("pass" if state.state == "accept" else "fail", reason=what)
+def _refuse_other_question(pair: Pair, plan: LookPlan) -> None:
+    changed = [
+        f"{key} {value}, now {getattr(pair.promise, key)}"
+        for key, value in (plan.promise or {}).items()
+        if getattr(pair.promise, key) != value
+    ]
+    if changed:
+        raise UsageError(
+            f"{pair.candidate.name} was run under a likelihood ratio test that was planned with {'; '.join(changed)}. It answers the "
+            "question that it was planned for and no other: leave that option out, or take fresh seeds with --as NAME."
+        )
+
+
+def _tests(pair: Pair) -> dict[str, _Ratio]:
+    """By endpoint."""
+    difference, own = paired_by_seed(pair)
+    promise = pair.promise
+    margin = promise.margin_pp or 0.0
+    out = {"noninferiority": _Ratio(difference, -margin, 0.0), "superiority": _Ratio(difference, 0.0, margin)}
+    if promise.target is not None:
+        out["bar"] = _Ratio(100 * own, 100 * promise.target, 100 * promise.target + margin)
+    return out
+
+
+def _ended_at(tests: Mapping[str, _Ratio], plan: LookPlan, upto: int) -> int | None:
+    """The look at which all tests were proven or one was not to be: else the last one that was passed; None before the first."""
+    ends = {name: test.first(upto, plan) for name, test in tests.items()}
+    states = [state for _, state in ends.values()]
+    if not ends or any(state is None for state in states):
+        return None
+    rejected = [n for n, state in ends.values() if state is not None and state.state == "reject"]
+    if rejected:
+        return min(rejected)
+    if all(state is not None and state.state == "accept" for state in states):
+        return max(n for n, _ in ends.values())
+    return max(runs for runs in plan.runs if runs <= upto)
+
+
+def _rejected(test: _Ratio, n: int, plan: LookPlan) -> bool:
+    state = test.first(n, plan)[1]
+    return state is not None and state.state == "reject"
+
+
+def _crossing(test: _Ratio, upto: int, plan: LookPlan) -> Decision:
+    n, state = test.first(upto, plan)
     if state is None:
         return Decision("inconclusive", reason=f"first looked at after {plan.runs[0]} runs")
-    return Decision(
-        "inconclusive", reason=f"log likelihood ratio {state.llr:.2f} between {state.low:.2f} and {state.high:.2f}"
-    )  # fmt: skip
+    ratio = f"log likelihood ratio {state.llr:.2f}"
+    if state.state == "continue":
+        return Decision("inconclusive", reason=f"{ratio} between {state.low:.2f} and {state.high:.2f}")
+    what = f"{ratio} at {n} runs, bounds {state.low:.2f} and {state.high:.2f}"
+    if state.state == "accept":
+        return Decision("pass", reason=what)
+    beyond = t_mixture_sequence(test.x[:n], c2=tuned_c2(plan.fixed), alpha=min(2 * plan.alpha, 0.99)).high
+    if beyond is not None and beyond < test.mu0:
+        return Decision("fail", reason=f"{what}; the confidence sequence lies below, too")
+    return Decision("inconclusive", reason=f"{what}: the planned gain is not there")
 
 
-def _look_of_sprt(pair: Pair, plan: LookPlan, index: int | None, stop: Stop | None) -> Look:
+def _look_of_sprt(pair: Pair, plan: LookPlan, index: int, stop: Stop | None, extra: int) -> Look:
     difference, _ = paired_by_seed(pair)
     shown = t_mixture_sequence(difference, c2=tuned_c2(plan.fixed))
     if difference.size < 2:
@@ -314,4 +544,4 @@ def _look_of_sprt(pair: Pair, plan: LookPlan, index: int | None, stop: Stop | No
     if pair.blocks.n:
         untimed = replace(log_ratio_to_ratio(pair.log_speedup.contrast, "blocks, log ratio, description only"))
     final = shown if stop else replace(shown, value=None, low=None, high=None, reason="the campaign goes on")
-    return Look(plan, pair.candidate.n, index, stop, shown, untimed, final, untimed)
+    return Look(plan, pair.candidate.n, index, stop, shown, untimed, final, untimed, extra)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,27 @@ TOLERANCE = 5e-7  # half a unit of the sixth decimal, where only a rounded accur
 
 
 @dataclass(frozen=True)
+class Seen:
+    """An earlier judgement: runs of the candidate and of the control, and the stores that the control's came from (if known)."""
+
+    n: int
+    control_n: int
+    stores: tuple[str, ...] = ()
+
+    def precedes(self, n: int, control_n: int, stores: tuple[str, ...]) -> bool:
+        """Whether it saw fewer runs; a control that grew counts only where its runs come from the same stores as now."""
+        if self.n != n:
+            return self.n < n
+        return bool(self.stores) and self.stores == stores and self.control_n < control_n
+
+
+@dataclass(frozen=True)
 class Sample:
     """One side of a comparison.
 
     `name` what it is called here, `arm` what it is called in its `store`; `rows` every row of the arm; `runs` those that
-    count for accuracy; `excluded` how many do not, by reason; `looks` the numbers of runs at which it was judged before
-    (from the ledger of its store).
+    count for accuracy; `excluded` how many do not, by reason; `looks` the judgements before this one (from the ledger of its
+    store); `stores` where the rows come from.
     """
 
     name: str
@@ -37,15 +52,18 @@ class Sample:
     excluded: Mapping[str, int] = field(default_factory=dict)
     duplicates: int = 0
     stage: str | None = None
-    looks: tuple[int, ...] = ()
+    looks: tuple[Seen, ...] = ()
     plan: LookPlan | None = None
     """Of an arm whose looks were planned before its first run."""
     store: str = ""
+    stores: tuple[str, ...] = ()
     arm: str = ""
     siblings: int = 0
     """Other candidates of its store and stage: choosing one of them to be judged alone is a choice, too."""
     tried: tuple[str, ...] = ()
-    """Other stores (`store:arm`) in which the same configuration and code ran beside the same control."""
+    """Other places (`store:arm`, or a stage) in which the same configuration and code ran beside the same control."""
+    against: Sample | None = None
+    """Of a candidate: the control's runs that it is held against, where these are not all of them."""
 
     @property
     def accuracy(self) -> FloatArray:
@@ -55,6 +73,11 @@ class Sample:
     @property
     def n(self) -> int:
         return self.runs.rows
+
+    def first(self, n: int) -> Sample:
+        """The runs of replicates below `n`; those whose replicate is unknown stay."""
+        late = self.runs["replicate"] >= n
+        return replace(self, runs=self.runs.where(~late)) if late.any() else self
 
     def without_runs(self) -> Sample:
         """The same arm as if nothing had been run."""
@@ -95,7 +118,9 @@ def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, lat
         excluded["the same seed of the same configuration in another store"] += int((~fresh).sum())
         kept.append(done.where(fresh))
     rows = concatenate(frames)
-    return Sample(name, rows, concatenate(kept), {k: v for k, v in excluded.items() if v}, duplicates, chosen)
+    counted = {k: v for k, v in excluded.items() if v}
+    stores = tuple(sorted({frame.source for frame in frames}))
+    return Sample(name, rows, concatenate(kept), counted, duplicates, chosen, stores=stores)
 
 
 UNTOLD = "without an accuracy"

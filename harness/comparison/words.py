@@ -202,6 +202,8 @@ def _refusal(needed: Mapping[str, Decision]) -> str:
 
 
 def _blocking(pair: Pair, judged: Judged) -> str:
+    if judged.look is not None and judged.look.index is None:
+        return f"nothing is decided before the first look, at {judged.look.plan.runs[0]} runs"
     codes = {finding.code for finding in judged.findings}
     if "screening-sample" in codes:
         return f"passes as a screening result only; confirm on about {judged.more_runs} fresh seeds"
@@ -218,6 +220,24 @@ def _blocking(pair: Pair, judged: Judged) -> str:
     if judged.more_runs is None:
         return f"{named}; the estimate cannot be told from no effect yet, so no number of runs can be promised"
     return f"{named}; about {judged.more_runs} more runs would decide it"
+
+
+def look_lines(look: Look) -> list[str]:
+    """Where a sequential campaign stands, and the estimates of one that stopped."""
+    plan = look.plan
+    why = {
+        "decided": "decided",
+        "futility": "stopped for futility (--past-futility goes on: the bound is no obligation)",
+        "last look": "the planned runs are spent, and it is not decided",
+    }
+    fixed = f"{plan.fixed} in one go" if plan.mode == "group-sequential" else f"{plan.fixed} of a fixed design"
+    head = f"{look.n} runs an arm (at most {plan.largest}, in place of {fixed}), {look.name}: "
+    lines = [head + (why[look.stop] if look.stop else "it goes on")]
+    if look.stop and look.final_pp.value is not None:
+        lines.append(f"after stopping: difference {pp_interval(look.final_pp)} ({look.final_pp.method})")
+    if look.stop and look.final_speedup.value is not None:
+        lines.append(f"                speed-up {ratio_interval(look.final_speedup)} ({look.final_speedup.method})")
+    return lines
 
 
 def _what_next(look: Look) -> str:

@@ -40,6 +40,8 @@ class LookPlan:
     starts: tuple[int, ...]
     efficacy: tuple[float, ...] = ()
     futility: tuple[float, ...] = ()
+    promise: Mapping[str, Any] | None = None
+    """What was claimed, and by which margins, when the plan was made."""
 
     @property
     def largest(self) -> int:

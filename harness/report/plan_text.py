@@ -13,7 +13,8 @@ def dry_run_text(plan: Mapping[str, Any]) -> str:
     """What `harness run --dry-run` prints, from its JSON document."""
     lines = [f"{plan['experiment']}: {plan['question']}" if plan["question"] else plan["experiment"]]
     if plan["runs"] == 0:
-        lines.append(f"complete: {plan['seeds']} seeds of every arm are in {plan['store']}; nothing to do")
+        done = min(arm["completed"] for arm in plan["arms"])
+        lines.append(f"complete: {done} seeds of every arm are in {plan['store']}; nothing to do")
     else:
         hours = "unknown time (no stored times yet)" if plan["hours"] is None else duration(plan["hours"])
         lines.append(
@@ -54,16 +55,23 @@ def duration(hours: float) -> str:
 
 def arm_lines(arms: list[dict[str, Any]]) -> list[str]:
     """Each arm with the keys in which it differs from the first."""
-    base = arms[0]["config"]
     width = max(len(arm["name"]) for arm in arms)
     lines = []
     for arm in arms:
-        differs = [f"{k}={v}" for k, v in arm["config"].items() if base.get(k) != v]
-        what = ", ".join(differs) if differs else ("the reference" if arm is arms[0] else "the same configuration")
+        what = "the reference" if arm is arms[0] else differences(arm, arms[0])
         what = f"revision {arm['revision']}, {what}" if arm.get("git") else what
         steps = "" if arm["steps"] is None else f"{arm['steps']:>6} steps"
         lines.append(f"  {arm['name']:<{width}}  {arm['role']:<9}  {arm['completed']:>5} done {steps}  {what}")
     return lines
+
+
+def differences(arm: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """In what an arm differs from another: its program, and the keys of its configuration."""
+    keys = [*arm["config"], *(key for key in base["config"] if key not in arm["config"])]
+    parts = [f"{k}={arm['config'].get(k, 'default')}" for k in keys if arm["config"].get(k) != base["config"].get(k)]
+    if arm["trainer"] != base["trainer"]:
+        parts.insert(0, f"trainer {arm['trainer']}")
+    return ", ".join(parts) or "the same configuration"
 
 
 def plan_text(document: Mapping[str, Any]) -> str:

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.comparison.compare import ArmSummary, CandidateResult, Comparison, Selection
-from harness.comparison.words import number, p_text, percent_interval, pp_interval, ratio_interval, seconds_interval
+from harness.comparison.words import (
+    look_lines,
+    number,
+    p_text,
+    percent_interval,
+    pp_interval,
+    ratio_interval,
+    seconds_interval,
+)
 from harness.model.estimate import Finding
 
 SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
@@ -21,6 +29,9 @@ def table_text(comparison: Comparison, *, colour: bool = False, width: int | Non
     """The whole answer of `harness compare` as text; sentences are wrapped at `width` columns, the grid never."""
     parts = ["\n".join(_head(comparison)), _grid(_rows(comparison))]
     parts.append("\n".join(_wrapped(_verdicts(comparison, colour), width)))
+    looks = [line for one in comparison.comparisons if one.look is not None for line in look_lines(one.look)]
+    if looks:
+        parts.append("\n".join(_wrapped(looks, width)))
     notes = _notes(comparison)
     if notes:
         parts.append("\n".join(_wrapped(notes, width)))
@@ -242,5 +253,7 @@ def table_markdown(comparison: Comparison) -> str:
     lines += ["| " + " | ".join(row) + " |" for row in rows[:1]]
     lines += ["|" + "---|" * len(rows[0])]
     lines += ["| " + " | ".join(row) + " |" for row in rows[1:]]
+    for one in comparison.comparisons:
+        lines += ["", *(f"{line.strip()}  " for line in look_lines(one.look))] if one.look is not None else []
     notes = _notes(comparison)
     return "\n".join([*lines, "", *(f"{note}  " for note in notes)]).rstrip() + "\n"

@@ -84,19 +84,26 @@ def equal_looks(looks: int) -> tuple[float, ...]:
 
 
 def efficacy_bounds(
-    information: Sequence[float], *, alpha: float, spending: Spending = obrien_fleming
+    information: Sequence[float],
+    *,
+    alpha: float,
+    spending: Spending = obrien_fleming,
+    spent_by: Sequence[float] | None = None,
 ) -> tuple[float, ...]:
-    """Upper z bounds (K,) at rising `information` fractions (K,); the level is kept whatever is done at futility.
+    """Upper z bounds (K,) at rising `information` (K,); the level is kept whatever is done at futility.
 
     Looks may be taken when they come: bounds depend on past and present information only. A last look that
-    falls short of 1 leaves alpha unspent; pass it as 1 where it is the last in any case.
+    falls short of 1 leaves alpha unspent; pass it as 1 where it is the last in any case. With `spent_by` (K,) alpha is spent by
+    those fractions instead, such as the share of the campaign that is over: information may then come unevenly, in any
+    unit. Lan and DeMets (1989).
     """
     times = _rising(information)
+    fractions = times if spent_by is None else list(spent_by)
     out: list[float] = []
     state = _start()
     spent = 0.0
     for k, t in enumerate(times):
-        to_spend = max(spending(t, alpha) - spent, 0.0)
+        to_spend = max(spending(fractions[k], alpha) - spent, 0.0)
         spent += to_spend
         density = _arrive(state, times, k, drift=0.0)
         bound = _upper_for(density, to_spend, t)

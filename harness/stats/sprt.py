@@ -28,7 +28,7 @@ def gsprt(x: ArrayLike, *, mu0: float, mu1: float, alpha: float = 0.05, beta: fl
 
     Generalised likelihood ratio (n / 2) log(sum (x - mu0)² / sum (x - mu1)²) against Wald's bounds
     log(beta / (1 - alpha)) and log((1 - beta) / alpha). Goes on below 15 runs, where the variance is too
-    uncertain. Wald (1945); Li, Liu and Ying (2014).
+    uncertain, and where there is none: equal values are no evidence of their error. Wald (1945); Li, Liu and Ying (2014).
     """
     return gsprt_from_moments(moments(x), mu0=mu0, mu1=mu1, alpha=alpha, beta=beta)
 
@@ -41,7 +41,7 @@ def gsprt_from_moments(
     A difference weighs 1 / (1 / n + 1 / n0) runs.
     """
     low, high = wald_bounds(alpha=alpha, beta=beta)
-    if m.variance is None or m.n < LEAST_RUNS:
+    if not m.variance or m.n < LEAST_RUNS:
         return Sprt(0.0, low, high, "continue")
     weight = m.n if control_runs is None else 1 / (1 / m.n + 1 / control_runs)
     llr = weight / 2 * _log_ratio(m, mu0=mu0, mu1=mu1)
@@ -57,6 +57,4 @@ def _log_ratio(m: Moments, *, mu0: float, mu1: float) -> float:
     """log of the mean squared distance from mu0 over that from mu1."""
     spread = (m.variance or 0.0) * (m.n - 1) / m.n
     from0, from1 = spread + (m.mean - mu0) ** 2, spread + (m.mean - mu1) ** 2
-    if from0 == 0 or from1 == 0:
-        return 0.0 if from0 == from1 else math.copysign(math.inf, from0 - from1)
     return math.log(from0 / from1)

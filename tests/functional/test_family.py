@@ -63,7 +63,7 @@ def test_looking_at_the_family_is_no_look(cli_inside, tried) -> None:
 
 def test_seeds_that_were_rolled_again_are_told(cli_inside, tried) -> None:
     text = cli_inside("show", "second").stdout
-    assert "4 arms in 3 experiments" in text and "1 of them also as one of 4 (Holm, alpha 0.05)" in text
+    assert "4 in 3 experiments" in text and "1 of them also as one of 4 (Holm, alpha 0.05)" in text
     assert "tried more than once, on other seeds: again:g0.0002, second:g0.0002" in text
 
 

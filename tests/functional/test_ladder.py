@@ -98,7 +98,7 @@ def test_a_store_named_like_the_control_stands_beside(cli_inside, folder) -> Non
     says(cli_inside("run", "base", "-q"), 0)
     done = cli_inside("ladder", "two", *SIZES, "-q")
     says(done, 0)
-    assert "against all 34 runs of base, the frozen ones with the interleaved: shift=0.3 " in done.stdout
+    assert "against all 22 runs of base, the frozen ones with the interleaved: shift=0.3 " in done.stdout
     assert "naive read-out: the best mean of 2 arms at 4 runs was shift=0.3 at" in done.stdout
     assert "tried 2 arms in 60 runs (32 of candidates, 28 of the control)" in done.stdout
 

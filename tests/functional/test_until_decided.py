@@ -128,7 +128,7 @@ def test_a_plan_stands(cli_inside, made):
     made()
     says(cli_inside("run", "gains.toml", "--until-decided", "-q"), 0)
     found = says(cli_inside("run", "gains.toml", "--until-decided", "--seeds", "40"), 2)
-    assert "has a plan already: group-sequential in place of 25 seeds" in found
+    assert "has a plan already, made with seeds 25 (now 40)" in found
 
 
 def test_killed_and_resumed_it_decides_the_same(cli, made, tmp_path):

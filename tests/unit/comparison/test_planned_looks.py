@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from frames import codes, pair
+from frames import pair
 
 from harness.app.judging import Asked, judge
 from harness.design.looks import LookPlan, plan_looks, plan_sprt
@@ -16,12 +16,12 @@ from harness.design.looks import LookPlan, plan_looks, plan_sprt
 
 @pytest.fixture
 def at_look(tmp_path: Path):
-    """The comparison of the first `n` blocks of a campaign of this plan, read from a store."""
+    """The comparison of the first `n` blocks (of `drawn`) of a campaign of this plan, read from a store."""
 
-    def judged(plan: LookPlan, n: int, *, claim: str = "accurate", **made: Any) -> dict[str, Any]:
+    def judged(plan: LookPlan, n: int, *, claim: str = "accurate", drawn: int = 0, **made: Any) -> dict[str, Any]:
         promises = {"margin_pp": 0.05, "target": None, "max_slowdown": None, "alpha": plan.alpha, "claim": claim}
-        starts = max(s for s, runs in zip(plan.starts, plan.runs, strict=True) if runs <= n)
-        sides = pair(n, invocations=starts, **made)
+        starts = max((s for s, runs in zip(plan.starts, plan.runs, strict=True) if runs <= (drawn or n)), default=1)
+        sides = [side[side["replicate"] < n] for side in pair(drawn or n, invocations=starts, **made)]
         folder = tmp_path / "results" / f"drawn{n}{claim}"
         folder.mkdir(parents=True)
         pd.concat(sides).to_csv(folder / "runs.csv", index=False)
@@ -45,9 +45,9 @@ def test_what_passes_at_alpha_does_not_pass_at_an_early_look(at_look) -> None:
     assert (
         first["sequential"]["next_n"] == ACCURACY.runs[1] and first["more_runs"] == ACCURACY.runs[1] - ACCURACY.runs[0]
     )
-    last = at_look(ACCURACY, ACCURACY.largest, **better)
-    assert (last["verdict"], last["sequential"]["stop"]) == ("pass", "decided")
-    assert "(look 5 of 5)" in last["headline"] and "peeked" not in codes(last)
+    third = at_look(ACCURACY, ACCURACY.runs[2], **better)
+    assert (third["verdict"], third["sequential"]["stop"]) == ("pass", "decided")
+    assert f"(look {third['sequential']['look']} of 5)" in third["headline"]
 
 
 def test_the_intervals_hold_at_every_look(at_look) -> None:
@@ -60,17 +60,37 @@ def test_the_intervals_hold_at_every_look(at_look) -> None:
     assert widths[0] > 4 * widths[1], "4.88 standard errors of 22 runs against 2.03 of 112"
 
 
-def test_between_the_looks_nothing_is_decided(at_look) -> None:
-    one = at_look(ACCURACY, ACCURACY.runs[1] + 3, accuracy=(0.9650, 0.9690))
-    assert one["accuracy"]["superiority"]["decision"] == "pass"
+def test_runs_between_the_looks_wait_for_the_next(at_look) -> None:
+    """What is judged is the look that was passed, whatever came after it."""
+    small: dict[str, Any] = {"accuracy": (0.9650, 0.9653), "drawn": 130}
+    at, beyond = (at_look(ACCURACY, ACCURACY.runs[0] + extra, **small) for extra in (0, 3))
+    assert (at["verdict"], beyond["verdict"], beyond["sequential"]["look"]) == ("inconclusive", "inconclusive", 1)
+    assert at["accuracy"] == beyond["accuracy"] and beyond["sequential"]["extra"] == 3
+    assert beyond["more_runs"] == ACCURACY.runs[1] - ACCURACY.runs[0] - 3
+    assert "3 runs an arm wait for the next one" in next(
+        f["message"] for f in beyond["findings"] if f["code"] == "peeked"
+    )
+
+
+def test_what_was_decided_stands_whatever_is_added(at_look) -> None:
+    better: dict[str, Any] = {"accuracy": (0.9650, 0.9690), "drawn": 130}
+    first, topped = (at_look(ACCURACY, n, **better) for n in (ACCURACY.runs[1], ACCURACY.largest + 10))
+    assert first["sequential"]["look"] == topped["sequential"]["look"] <= 2
+    assert topped["accuracy"] == first["accuracy"] and topped["verdict"] == "pass"
+    assert topped["sequential"]["extra"] == ACCURACY.largest + 10 - first["sequential"]["n"]
+    assert [f["severity"] for f in topped["findings"] if f["code"] == "peeked"] == ["info"]
+
+
+def test_runs_beyond_the_last_look_decide_nothing(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.largest + 10, accuracy=(0.9650, 0.96512))
+    assert (one["verdict"], one["sequential"]["stop"]) == ("inconclusive", "last look")
+    assert "10 runs an arm beyond the last look" in next(f["message"] for f in one["findings"] if f["code"] == "peeked")
+
+
+def test_before_the_first_look_nothing_is_decided(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.runs[0] - 2, accuracy=(0.9650, 0.9690))
     assert (one["verdict"], one["sequential"]["look"], one["sequential"]["stop"]) == ("inconclusive", None, None)
-    assert "between the looks" in next(f["message"] for f in one["findings"] if f["code"] == "peeked")
-
-
-def test_beyond_the_last_look_nothing_is_decided_either(at_look) -> None:
-    one = at_look(ACCURACY, ACCURACY.largest + 10, accuracy=(0.9650, 0.9690))
-    assert (one["verdict"], one["sequential"]["stop"]) == ("inconclusive", None)
-    assert "beyond the last look" in next(f["message"] for f in one["findings"] if f["code"] == "peeked")
+    assert "before the first look, at 22 runs" in one["headline"]
 
 
 def test_a_hopeless_campaign_stops(at_look) -> None:
@@ -124,7 +144,7 @@ def test_a_likelihood_ratio_decides_by_its_first_crossing(at_look) -> None:
     plan = plan_sprt(100, alpha=0.05)
     assert at_look(plan, 25, accuracy=(0.9650, 0.9670))["verdict"] == "pass"
     refuted = at_look(plan, 40, accuracy=(0.9650, 0.9640))
-    assert (refuted["verdict"], refuted["sequential"]["stop"]) == ("fail", "decided")
+    assert (refuted["verdict"], refuted["sequential"]["stop"]) == ("inconclusive", "futility")
     assert "log likelihood ratio" in refuted["accuracy"]["superiority"]["reason"]
     open_one = at_look(plan, 20, accuracy=(0.9650, 0.96525))
     assert (open_one["verdict"], open_one["sequential"]["stop"]) == ("inconclusive", None)
