@@ -100,3 +100,31 @@ def test_an_arm_of_the_controls_own_configuration_is_no_re_roll(cli_inside, tmp_
     for store in ("first", "second"):
         cli_inside("run", "same.toml", "-q", "--as", store)
     assert re_rolls(cli_inside, "second") == []
+
+
+def test_a_second_stage_is_a_second_try(cli_inside, tmp_path) -> None:
+    """Confirmed twice, on fresh seeds each time: two chances of a pass, told by `compare` and counted in the ledger."""
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    for stage in ("screen", "confirm", "final"):
+        cli_inside("run", "old.py", "new.py", "--seeds", "3", "--stage", stage, "-q")
+        found = re_rolls(cli_inside, "old-vs-new")
+        assert [*found, ""][0].count("stage confirm of old-vs-new") == (stage == "final"), stage
+    family = json.loads(cli_inside("show", "old-vs-new", "--json").stdout)["family"]
+    assert [one["stage"] for one in family["tries"]] == ["confirm", "final"]
+
+
+def test_a_control_that_grows_alone_is_noticed(cli_inside, tmp_path) -> None:
+    """The candidate's runs are the same; the control's are more, of the same store."""
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    cli_inside("run", "old.py", "new.py", "--seeds", "5", "-q")
+    path = tmp_path / "results/old-vs-new/runs.csv"
+    lines = path.read_text().splitlines()
+    header = lines[0].split(",")
+    last = next(line for line in reversed(lines) if line.split(",")[header.index("arm")] == "old").split(",")
+    for key, value in (("run_id", "extra"), ("seed", "987654"), ("replicate", "77"), ("block", "77")):
+        last[header.index(key)] = value
+    path.write_text("\n".join([*lines, ",".join(last)]) + "\n")
+    shown = cli_inside("compare", "old-vs-new", "--margin-pp", "1").stdout
+    assert "peeked" in shown and "now with more of the control" in shown

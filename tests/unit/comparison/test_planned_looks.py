@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from frames import pair
+from scipy import stats
 
 from harness.app.judging import Asked, judge
 from harness.design.looks import LookPlan, plan_looks, plan_sprt
@@ -18,10 +19,21 @@ from harness.design.looks import LookPlan, plan_looks, plan_sprt
 def at_look(tmp_path: Path):
     """The comparison of the first `n` blocks (of `drawn`) of a campaign of this plan, read from a store."""
 
-    def judged(plan: LookPlan, n: int, *, claim: str = "accurate", drawn: int = 0, **made: Any) -> dict[str, Any]:
+    def judged(
+        plan: LookPlan,
+        n: int,
+        *,
+        claim: str = "accurate",
+        drawn: int = 0,
+        stated: Any = None,
+        change: Any = None,
+        **made: Any,
+    ) -> dict[str, Any]:
         promises = {"margin_pp": 0.05, "target": None, "max_slowdown": None, "alpha": plan.alpha, "claim": claim}
         starts = max((s for s, runs in zip(plan.starts, plan.runs, strict=True) if runs <= (drawn or n)), default=1)
         sides = [side[side["replicate"] < n] for side in pair(drawn or n, invocations=starts, **made)]
+        promises |= stated or {}
+        sides[1] = sides[1] if change is None else change(sides[1])
         folder = tmp_path / "results" / f"drawn{n}{claim}"
         folder.mkdir(parents=True)
         pd.concat(sides).to_csv(folder / "runs.csv", index=False)
@@ -149,3 +161,70 @@ def test_a_likelihood_ratio_decides_by_its_first_crossing(at_look) -> None:
     open_one = at_look(plan, 20, accuracy=(0.9650, 0.96525))
     assert (open_one["verdict"], open_one["sequential"]["stop"]) == ("inconclusive", None)
     assert "confidence sequence" in open_one["accuracy"]["difference_pp"]["method"]
+
+
+def recovering(candidate: pd.DataFrame) -> pd.DataFrame:
+    """Far below the control over the first two looks, and as far above it afterwards."""
+    early = candidate["replicate"] < ACCURACY.runs[1]
+    late = candidate["replicate"] >= ACCURACY.runs[1]
+    gap = -0.0003 * early + 0.0003 * ACCURACY.runs[1] / (ACCURACY.largest - ACCURACY.runs[1]) * late
+    correct = (candidate["correct"] + (gap * candidate["total"]).round()).astype(int)
+    return candidate.assign(correct=correct, accuracy=correct / candidate["total"])
+
+
+def test_a_campaign_that_went_past_futility_is_not_corrected_for_a_stop_it_did_not_make(at_look) -> None:
+    """Without the bound in the ordering the estimate stays near the plain one; with it, it would stand .03 pp above."""
+    first = at_look(ACCURACY, ACCURACY.runs[1], accuracy=(0.9650, 0.9650), change=recovering, drawn=112)
+    last = at_look(ACCURACY, ACCURACY.largest, accuracy=(0.9650, 0.9650), change=recovering, drawn=112)
+    assert (first["sequential"]["stop"], last["sequential"]["stop"]) == ("futility", "last look")
+    plain, final = last["accuracy"]["difference_pp"], last["sequential"]["difference_pp"]
+    assert final["value"] == pytest.approx(plain["value"], abs=0.004)
+
+
+def test_a_stricter_alpha_has_stricter_bounds(at_look) -> None:
+    """z of about 2.3 at the last look."""
+    made: dict[str, Any] = {"accuracy": (0.9650, 0.96542), "drawn": 112, "sd": 0.0013}
+    usual, strict = (at_look(ACCURACY, 112, claim=claim, stated={"alpha": alpha, "claim": "accurate"}, **made)
+                     for claim, alpha in (("accurate", 0.05), ("strict", 0.001)))  # fmt: skip
+    assert (usual["verdict"], strict["verdict"]) == ("pass", "inconclusive")
+
+
+def test_p_counts_the_looks_that_were_taken(at_look) -> None:
+    """The chance of a stop at least as extreme: above that of the last test alone, and at most alpha where it passes."""
+    one = at_look(ACCURACY, 112, accuracy=(0.9650, 0.96535), drawn=112, sd=0.0013)
+    p, shown = one["accuracy"]["superiority"]["p"], one["accuracy"]["difference_pp"]
+    alone = stats.norm.sf(shown["value"] / (shown["sd"] * (2 / one["sequential"]["n"]) ** 0.5))
+    assert one["sequential"]["look"] == 4 and one["verdict"] == "pass"
+    assert 1.15 * alone < p < 0.05
+
+
+def test_levels_of_several_arms_are_spent_over_the_looks(at_look) -> None:
+    from harness.comparison.judge import Levels
+    from harness.comparison.looks import _Course
+
+    course = _Course(ACCURACY, 0.05)
+    course.index = 1
+    together = course.together(Levels(0.05, 0.025, 0.01))
+    assert together is not None
+    assert together.accuracy == pytest.approx(course.levels().accuracy, rel=1e-6)
+    assert together.bar < together.accuracy / 2
+
+
+@pytest.mark.parametrize("starts", [(5, 6, 7, 8, 30), (9, 20, 21, 22, 23), (5, 10, 15, 20, 25)])
+def test_time_keeps_its_level_however_the_starts_come(starts: tuple[int, ...]) -> None:
+    from harness.comparison.looks import time_bounds
+    from harness.stats.sequential import crossings
+
+    plan = plan_looks(25, alpha=0.05, timed=True)
+    bounds = time_bounds(plan, list(enumerate(starts)), 0.05)
+    information = [count / starts[-1] for count in starts]
+    assert sum(crossings(information, bounds, None, drift=0).above) == pytest.approx(0.05, abs=1e-8)
+
+
+def test_without_a_spread_a_likelihood_ratio_says_nothing(at_look) -> None:
+    def equal(candidate: pd.DataFrame) -> pd.DataFrame:
+        return candidate.assign(correct=candidate["total"], accuracy=1.0)
+
+    plan = plan_sprt(100, alpha=0.05)
+    one = at_look(plan, 30, claim="no-regression", accuracy=(1.0, 1.0), sd=0.0, change=equal)
+    assert one["verdict"] != "pass"
