@@ -54,7 +54,7 @@ class IncompleteError(HarnessError):
 
 def nearest(found: str, allowed: Iterable[str], *, most: int = 12) -> str:
     """A sentence that names the nearest of `allowed`, or lists them when nothing is near."""
-    names = sorted(allowed)
+    names = sorted(set(allowed))
     close = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"

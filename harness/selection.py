@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,8 +92,18 @@ class Shelf:
         if homes:
             ways = ", ".join(f"{home}:{name}" for home in homes)
             raise UsageError(f"{name!r} is an arm of several stores. Name one of them: {ways}.")
-        existing_store(self.results, name)
+        if name.endswith(".toml") and open_store(self.results, Path(name).stem).exists:
+            return self.arms(existing_store(self.results, Path(name).stem))
+        existing_store(self.results, name, others=self._arm_names())
         raise AssertionError("unreachable")
+
+    def _arm_names(self) -> set[str]:
+        """What else a name could have meant; stores that cannot be read name none."""
+        out: set[str] = set()
+        for store in store_names(self.results):
+            with suppress(StoreError):
+                out |= {str(arm.get("name")) for arm in open_store(self.results, store).arms()}
+        return out
 
     def _has_arm(self, store_name: str, arm: str) -> bool:
         """Whether a store's description names the arm. Raises StoreError where it cannot be read: it might."""

@@ -457,7 +457,7 @@ def _check_whole(info: TrainerInfo, config: Mapping[str, Any], where: str) -> No
 def _refuse_contested(drafts: Sequence[Draft], sets: Mapping[str, Any]) -> None:
     """A key that the arms differ in cannot be set for all of them: it would silently make them one."""
     for key in sets:
-        values = {repr(draft.config.get(key)) for draft in drafts}
+        values = {repr(draft.config[key]) if key in draft.config else "the default" for draft in drafts}
         if len(values) > 1:
             raise SpecError(
                 f"--set {key}: the arms of this experiment differ in {key!r} ({', '.join(sorted(values)[:6])}); setting it "

@@ -51,7 +51,7 @@ class Climbed:
     runs: Mapping[str, Mapping[str, int]] | None = None
 
 
-def planned_ladder(experiment: Experiment, ladder: Ladder) -> Experiment:
+def planned_ladder(experiment: Experiment, ladder: Ladder, given: str) -> Experiment:
     """The experiment with the plan that its store will keep. Raises UsageError where there is nothing to choose from."""
     from harness.comparison.ladder import RULES
 
@@ -62,11 +62,12 @@ def planned_ladder(experiment: Experiment, ladder: Ladder) -> Experiment:
         raise UsageError(
             f"{experiment.name} has {only}, and a ladder chooses among several. "
             + (
-                f"Decide on it directly: `harness run {experiment.name} --stage {stage} --seeds {size}`."
+                f"Decide on it directly: `harness run {given} --stage {stage} --seeds {size}`."
                 if names
                 else 'Give it candidates ([sweep.grid] or [[arms]]) and a control (control = "..."), or name several Python files.'
             )
         )
+    ladder.check(len(names))
     rule = RULES[experiment.claim or "faster"]
     plan = ladder.as_dict() | {"rule": f"{experiment.claim or 'faster'}: {rule}", "arms": names}
     return replace(experiment, ladder=plan)

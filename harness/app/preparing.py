@@ -126,6 +126,8 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms
     }
     hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
+    if needs_time(experiment) and _shared(plan, infos, options):
+        warnings = (*warnings, SHARED.format(workers=options.workers, claim=experiment.claim or "faster"))
     return Prepared(
         experiment=experiment,
         store=store,
@@ -139,6 +141,32 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         steps={arm.name: planned_steps(infos[arm.name], arm.config) for arm in experiment.arms},
         warnings=warnings,
     )
+
+
+SHARED = (
+    "--workers {workers} puts several runs on one device at a time, and such times are never used: the claim {claim!r} will be refused. "
+    "Leave --workers out, or ask for accuracy (--set claim=accurate)."
+)
+
+
+def needs_time(experiment: Experiment) -> bool:
+    """Whether its claim cannot be decided without times."""
+    claim = experiment.claim or "faster"
+    return experiment.control is not None and (
+        claim == "faster" or (claim == "no-regression" and experiment.max_slowdown is not None)
+    )
+
+
+def _shared(plan: Plan, infos: Mapping[str, TrainerInfo], options: RunOptions) -> bool:
+    if options.workers == 1 or options.executor != "local" or not plan.invocations:
+        return False
+    import os
+
+    from harness.executors.local import shares_devices
+    from harness.provenance import visible_gpus
+
+    gpus = visible_gpus(os.environ) if any(info.accelerated for info in infos.values()) else ()
+    return shares_devices(options.workers, len(plan.invocations), len(gpus))
 
 
 def _trainings(experiment: Experiment, infos: Mapping[str, TrainerInfo], plan: Plan) -> int:

@@ -66,7 +66,7 @@ def command(
     if len(found) > 1:
         raise UsageError(f"A ladder is climbed by one experiment at a time; found {', '.join(names)}.")
     ladder = parse_ladder(sizes, keep, spec.stated_ladder(names[0], request))
-    experiment = laddering.planned_ladder(found[0], ladder)
+    experiment = laddering.planned_ladder(found[0], ladder, " ".join(names))
     options = preparing.RunOptions(results, store_name, executor, workers, retries)
     for warning in laddering.before_the_first_run(experiment, ladder, options):
         click.echo(f"harness: warning: {warning}", err=True)

@@ -45,7 +45,7 @@ class Tally:
             return "-"
         sd = math.sqrt(self.spread / (self.fresh - 1)) if self.fresh > 1 else None
         shown = f"{100 * self.accuracy:.2f} %" + (f" (sd {100 * sd:.2f})" if sd is not None else "")
-        return shown + (f", {self.time_s:.3f} s" if self.timed else "")
+        return shown + (f", {_time(self.time_s)}" if self.timed else "")
 
 
 @dataclass
@@ -121,6 +121,10 @@ def _difference(name: str, gaps: list[float]) -> str:
     shown = t_mixture_sequence(gaps, c2=tuned_c2(TUNED_FOR))
     limits = "; looking is allowed at any time" if shown.low is not None else f"; no limits yet at {len(gaps)} blocks"
     return f"{name} {pp_interval(shown)} to the control{limits}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3f} s" if seconds >= 0.1 else f"{1000 * seconds:.3g} ms"
 
 
 def _span(seconds: float) -> str:

@@ -118,6 +118,8 @@ def _until_decided(
     if len(found) > 1:
         raise UsageError("--until-decided decides one experiment at a time: give them one by one.")
     sequence = sequential.plan_sequence(found[0], options, mode=mode or "group-sequential", stage_given=stage_given)
+    for warning in sequence.whole().warnings:
+        click.echo(f"harness: warning: {warning}", err=True)
     if dry_run:
         document = sequence.as_dict()
         standing = sequential.standing(sequence)

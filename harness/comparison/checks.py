@@ -139,7 +139,7 @@ def _listed(values: set[str]) -> str:
 
 def check_invocations(pair: Pair) -> Iterator[Finding]:
     if pair.design == "interleaved" and pair.log_speedup.clusters < 5:
-        yield f.few_invocations(pair.log_speedup.clusters, pair.blocks.unit)
+        yield f.few_invocations(pair.log_speedup.clusters, pair.blocks.unit, planned=pair.candidate.plan is not None)
 
 
 def check_compute_neutral(pair: Pair) -> Iterator[Finding]:
@@ -438,11 +438,11 @@ def check_crashes(pair: Pair) -> Iterator[Finding]:
 
 def check_power(pair: Pair) -> Iterator[Finding]:
     least, reach = min(pair.candidate.n, pair.control.n), _reach(pair)
-    margin = pair.promise.margin_pp
+    margin, planned = pair.promise.margin_pp, pair.candidate.plan is not None
     if least < ENOUGH_RUNS:
-        yield f.low_power(least, reach, "")
+        yield f.low_power(least, reach, "", planned=planned)
     elif margin is not None and reach is not None and reach > margin and pair.promise.claim != "accurate":
-        yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp")
+        yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp", planned=planned)
 
 
 def _reach(pair: Pair) -> float | None:

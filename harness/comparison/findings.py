@@ -61,7 +61,7 @@ def environment_mismatch(what: str, *, refuses: frozenset[str], across: str) -> 
     )  # fmt: skip
 
 
-def few_invocations(count: int, unit: str) -> Finding:
+def few_invocations(count: int, unit: str, *, planned: bool = False) -> Finding:
     refused = count < 3
     if unit == "host":
         return Finding(
@@ -74,8 +74,9 @@ def few_invocations(count: int, unit: str) -> Finding:
         "few-invocations", "refuse" if refused else "warn",
         f"The arms share {count} {unit}{'s' if count != 1 else ''}. Time differs from process start to process start, and "
         f"{count} {'says too little about that to claim anything' if refused else 'make wide intervals'}.",
-        "Add process starts: `harness run ... --seeds N` with a larger N tops up in new invocations; five or more are the plan's "
-        "default (key 'invocations').", TIME if refused else NOTHING,
+        "Process starts come with the looks of the plan; one for a claim about time has three or more for each." if planned
+        else "Add process starts: `harness run ... --seeds N` with a larger N tops up in new invocations; five or more "
+        "are the plan's default (key 'invocations').", TIME if refused else NOTHING,
     )  # fmt: skip
 
 
@@ -228,12 +229,13 @@ def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
     )  # fmt: skip
 
 
-def low_power(n: int, detectable: float | None, margin: str) -> Finding:
+def low_power(n: int, detectable: float | None, margin: str, *, planned: bool = False) -> Finding:
     runs = "1 run" if n == 1 else f"{n} runs"
     shown = "no difference" if detectable is None else f"only differences of about {detectable:.2f} pp"
     return Finding(
         "low-power", "warn", f"With {runs} in the smaller arm {shown} can be shown (9 times in 10){margin}.",
-        "More seeds: `harness run ... --seeds N` tops up. Below 10 runs an arm nothing passes.", NOTHING,
+        "The plan of looks was made for another difference: a smaller one takes fresh seeds (--as NAME) and more of them (`harness plan`)."
+        if planned else "More seeds: `harness run ... --seeds N` tops up. Below 10 runs an arm nothing passes.", NOTHING,
     )  # fmt: skip
 
 

@@ -68,7 +68,8 @@ def ratio_interval(e: Estimate) -> str:
         return "unknown"
     if e.low is None or e.high is None:
         return f"{e.value:.3f}×"
-    return f"{e.value:.3f}× [{e.low:.3f}, {e.high:.3f}]"
+    high = f"{e.high:.3f}" if e.high < 1000 else "> 1000"
+    return f"{e.value:.3f}× [{e.low:.3f}, {high}]"
 
 
 def seconds_interval(e: Estimate) -> str:

@@ -15,6 +15,8 @@ from harness.model.experiment import Stage
 STAGES_BY_NUMBER: dict[int, tuple[Stage, ...]] = {2: ("screen", "final"), 3: ("screen", "confirm", "final")}
 DEFAULT_SIZES = (25, 200, 1000)
 DEFAULT_SHARE = "1/3"
+ENOUGH_TO_DECIDE = 10
+"""With fewer runs an arm nothing passes."""
 MOST_BY_SHARE = 10
 """A share keeps at most this many arms: more cost runs and hardly make the pick better."""
 
@@ -38,6 +40,16 @@ class Ladder:
             return min(arms, int(top))
         return max(1, min(MOST_BY_SHARE, math.ceil(arms * int(top) / int(whole))))
 
+    def check(self, arms: int) -> None:
+        """Raises UsageError where a stage would drop none of `arms` candidates, or more would go on than are left."""
+        for number, keep in enumerate(self.keep):
+            if "/" not in keep and int(keep) > arms:
+                raise UsageError(
+                    f"keep = {','.join(self.keep)}: {keep} arms cannot go on after stage {self.stages[number][0]}, as {arms} "
+                    f"{'is' if arms == 1 else 'are'} in it. Allowed is 1 to {arms}, or a share such as 1/3."
+                )
+            arms = self.kept(number, arms)
+
     def as_dict(self) -> dict[str, Any]:
         return {"sizes": list(self.sizes), "keep": list(self.keep)}
 
@@ -47,6 +59,11 @@ def parse_ladder(sizes: str | None, keep: str | None, stated: dict[str, Any] | N
     own = stated or {}
     wanted = own.get("sizes", list(DEFAULT_SIZES)) if sizes is None else _listed(sizes)
     given = _sizes(wanted, "--sizes" if sizes is not None else str(own.get("where", "--sizes")))
+    if given[-1] < ENOUGH_TO_DECIDE:
+        raise UsageError(
+            f"{'--sizes' if sizes is not None else own.get('where', '--sizes')}: the last stage has {given[-1]} runs an arm, and below "
+            f"{ENOUGH_TO_DECIDE} nothing can pass: the ladder could decide nothing."
+        )
     default = [DEFAULT_SHARE, "1"][-(len(given) - 1) :]
     kept = own.get("keep", default) if keep is None else _listed(keep)
     return Ladder(given, _keep(kept, len(given), "--keep" if keep is not None else str(own.get("where", "--keep"))))
@@ -77,8 +94,8 @@ def _keep(values: Sequence[Any], stages: int, where: str) -> tuple[str, ...]:
     shown = ",".join(map(str, values))
     if len(values) != stages - 1:
         raise UsageError(
-            f"{where}: {shown!r} says {len(values)} times how many arms go on, and {stages} stages need it {stages - 1} "
-            f"time{'' if stages == 2 else 's'}. Allowed is for example {'1' if stages == 2 else '1/3,1'}."
+            f"{where}: {shown!r} says {len(values)} time{'' if len(values) == 1 else 's'} how many arms go on, and {stages} stages need "
+            f"it {stages - 1} time{'' if stages == 2 else 's'}. Give --keep too, for example --keep {'1' if stages == 2 else '1/3,1'}."
         )
     for value in values:
         found = re.fullmatch(r"([0-9]{1,5})(?:/([0-9]{1,5}))?", str(value))

@@ -23,6 +23,11 @@ from harness.trainer import Metric
 MOST_ERROR_CHARACTERS = 2000
 
 
+def shares_devices(workers: int, invocations: int, gpus: int) -> bool:
+    """Whether several invocations at a time would run on one device: their times are never used."""
+    return max(1, min(workers, invocations)) > max(1, gpus)
+
+
 class LocalExecutor:
     """Runs invocations in worker processes: one a device (exclusive lane), or several at once (shared lane)."""
 
@@ -34,7 +39,7 @@ class LocalExecutor:
         workers = max(1, min(campaign.workers, len(campaign.plan.invocations)))
         accelerated = any(info.accelerated for info in campaign.infos.values())
         gpus = visible_gpus(os.environ) if accelerated else ()
-        lane = "shared" if workers > max(1, len(gpus)) else "exclusive"
+        lane = "shared" if shares_devices(workers, len(campaign.plan.invocations), len(gpus)) else "exclusive"
         devices = [gpus[i % len(gpus)].uuid if gpus else None for i in range(workers)]
         if workers == 1:
             state.serve(todo, lane, devices[0])

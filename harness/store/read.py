@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,8 +199,8 @@ def store_names(results: Path) -> list[str]:
     return sorted(p.parent.name for p in results.glob("*/runs.csv")) if results.is_dir() else []
 
 
-def existing_store(results: Path, name: str) -> Store:
-    """The store `name`. Raises StoreError with the nearest name where there is none."""
+def existing_store(results: Path, name: str, others: Collection[str] = ()) -> Store:
+    """The store `name`. Raises StoreError with the nearest name where there is none, of `others` too (names of arms)."""
     store = open_store(results, name)
     if not store.exists:
         names = store_names(results)
@@ -210,10 +210,17 @@ def existing_store(results: Path, name: str) -> Store:
                 f"`harness run {name}` makes some; --results DIR looks elsewhere."
             )
         raise StoreError(
-            f"There is no store {name!r} under {str(results)!r}. {nearest(name, names)} "
+            f"There is no store {name!r} under {str(results)!r}. {_near(name, names, others)} "
             "An experiment has a store once `harness run NAME` has made its runs; --results DIR looks elsewhere."
         )
     return store
+
+
+def _near(name: str, stores: Sequence[str], others: Collection[str]) -> str:
+    """The nearest store, else the nearest of the other names, else all stores."""
+    close = nearest(name, stores)
+    other = nearest(name, others) if others else ""
+    return other if close.startswith("Allowed") and other.startswith("Did you mean") else close
 
 
 def first_value(store: Store, arm: str, column: str) -> str:
