@@ -29,6 +29,8 @@ class GateOptions:
     experiments: Path | None = None
     on_inconclusive: OnInconclusive = "fail"
     run: Ran | None = None
+    written: tuple[Path, ...] = ()
+    """The gate's own answers: they are no change of the tree that is measured."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def _commit(experiment: Any, options: GateOptions, gate: GateFile) -> str:
     if arm.git is not None:
         return str(arm.git[:12])
     folder = info.sources[0].resolve().parent if info.sources else Path.cwd()
-    own = (options.results, gate.history, gate.baseline)
+    own = (options.results, gate.history, gate.baseline, *options.written)
     state = git_state(folder, exclude=[path.resolve() for path in own])
     if state.commit is None:
         return f"code-{info.code_hash(arm.config)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.app.judging import Asked, judge
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.model.estimate import Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 OnInconclusive = Literal["fail", "pass"]
 WAVED_THROUGH = "GATE: INCONCLUSIVE, let through by --on-inconclusive pass: nothing was proven"
+NOT_ENDED = "no judgement: the gate did not end"
+"""What its files say from its first moment until it has an answer; a gate that is killed leaves it."""
+NOT_ENDED_CODE = 4
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3, "refused": 4}
 
 
@@ -104,14 +107,14 @@ def _missing_margin(one: CandidateResult) -> str | None:
     return next((reason for reason in reasons if reason == "no margin was stated"), None)
 
 
-def broken(problem: HarnessError, on_inconclusive: OnInconclusive) -> dict[str, Any]:
+def broken(why: str, exit_code: int, on_inconclusive: OnInconclusive) -> dict[str, Any]:
     """The JSON of a gate that came to no judgement, so that no older file can be taken for an answer."""
     return {
         "schema": 1,
         "gate": {
             "verdict": "error",
-            "exit_code": problem.exit_code,
+            "exit_code": exit_code,
             "on_inconclusive": on_inconclusive,
-            "message": str(problem),
+            "message": why,
         },
     }

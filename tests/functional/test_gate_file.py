@@ -8,13 +8,14 @@ import io
 import json
 import random
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from helpers import counted, rows_of, run_cli, says, shared, write
+from helpers import counted, kill_session, rows_of, run_cli, says, shared, start_cli, wait_until, write
 
 import harness.cli
 
@@ -190,8 +191,7 @@ def test_usage(folder: Path) -> None:
 
 
 def test_what_a_pipeline_reads(folder: Path) -> None:
-    names = ("--junitxml", "junit.xml", "--bencher", "bencher.json", "--markdown", "gate.md")
-    code, found, _ = gate(folder, check("same") + check("slower") + check("nosuch"), *names)
+    code, found, _ = gate(folder, check("same") + check("slower") + check("nosuch"), *REPORTS)
     assert code == 1
     suites = ElementTree.parse(folder / "junit.xml").getroot()
     counts = [tuple(int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")) for suite in suites]
@@ -203,6 +203,48 @@ def test_what_a_pipeline_reads(folder: Path) -> None:
     assert found["checks"][0]["comparison"]["comparisons"][0]["verdict"] == "pass"
     done = run_cli("gate", "gate.toml", "--json", "--json-file", "other.json", cwd=folder)
     assert json.loads(done.stdout) == json.loads((folder / "other.json").read_text())
+
+
+REPORTS = ("--junitxml", "junit.xml", "--bencher", "bencher.json", "--markdown", "gate.md")
+
+
+def has_no_judgement(folder: Path, words: str) -> bool:
+    """Whether every file of a gate says that there is none, and gate.json why."""
+    head = json.loads((folder / "gate.json").read_text())["gate"]
+    suite = ElementTree.parse(folder / "junit.xml").getroot()
+    return (
+        (head["verdict"], words in head["message"], head["exit_code"] > 0) == ("error", True, True)
+        and (suite.get("errors"), suite.get("tests"), len(suite.findall(".//error"))) == ("1", "1", 1)
+        and (folder / "gate.md").read_text().startswith("**GATE: no judgement**")
+        and json.loads((folder / "bencher.json").read_text()) == {}
+    )
+
+
+def test_a_gate_that_could_not_judge_leaves_no_older_answer_in_any_file(folder: Path) -> None:
+    assert gate(folder, check("same"), *REPORTS)[0] == 0
+    assert not has_no_judgement(folder, "")
+    assert gate(folder, check("same", "margin = 1"), *REPORTS)[0] == 2
+    assert has_no_judgement(folder, "unknown key 'margin'")
+
+
+def test_a_gate_file_is_not_written_over(folder: Path) -> None:
+    path = write(folder, "gate.toml", check("same"))
+    says(call(folder, "gate", "gate.toml", "--markdown", "gate.toml"), 2, "is the gate file itself")
+    assert path.read_text() == check("same")
+
+
+def test_a_gate_that_is_interrupted_leaves_no_older_answer(repository: Path) -> None:
+    assert gate(repository, HARD, *REPORTS)[0] == 0
+    write(repository, "train.py", TRAIN.replace("    return", "    __import__('time').sleep(60)\n    return"))
+    process = start_cli("gate", "gate.toml", *REPORTS, cwd=repository)
+    try:
+        assert wait_until(lambda: "not end" in (repository / "gate.json").read_text())
+        assert wait_until(lambda: len(stores(repository)) == 2), "it measures"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130, (repository / "output.txt").read_text()
+    finally:
+        kill_session(process)
+    assert has_no_judgement(repository, "the gate did not end")
 
 
 # --- creep, anchor, history -----------------------------------------------------------------------------------
