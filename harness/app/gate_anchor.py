@@ -56,7 +56,7 @@ def re_anchor(gate: GateFile, options: GateOptions) -> FileReport:
 
 
 def _one(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], options: GateOptions) -> CheckResult:
-    from harness.anchors import append_history, write_baselines
+    from harness.anchors import anchor_record, append_history, write_baselines
     from harness.comparison.layers import claim_layers, same_runs
 
     old = baselines.get(check.name)
@@ -76,10 +76,10 @@ def _one(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], opt
     done = _anchored(check, sample, claimed, old, least, commit)
     if done.baseline is not None:
         baselines[check.name] = done.baseline
+        append_history(
+            gate.history, anchor_record(check.name, done.baseline)
+        )  # first: an anchor without it is of no use
         write_baselines(gate.baseline, baselines)
-        facts = {key: done.baseline[key] for key in ("n", "mean", "sd", "cumulative_pp")}
-        record = {"at": done.baseline["made"], "event": "anchor", "check": check.name, "anchor": done.baseline["id"]}
-        append_history(gate.history, record | {"commit": commit, "z": 0.0, "log_e": 0.0, "alarm": False} | facts)
     return CheckResult(check.name, (done.layer,), comparison, None, commit, runs.names)
 
 

@@ -30,7 +30,7 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
 
     Raises StoreError where baseline or history are damaged.
     """
-    from harness.anchors import append_history, commits_since, read_baselines, read_history
+    from harness.anchors import append_history, read_baselines, read_chart
     from harness.comparison import layers as ly
     from harness.model.run import utc_now
 
@@ -44,13 +44,21 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
     residual, problem = _residual(question, base)
     if residual is None:
         return [ly.Layer("creep", "refused", problem)]
-    mine = commits_since(read_history(gate.history), check.name, base["id"])
+    chart = read_chart(gate.history, check.name, base["id"])
+    mine = chart.commits
     at = next((i for i, r in enumerate(mine) if r["commit"] == commit), len(mine))
     z = [float(r["z"]) for r in mine[: at + 1]] if at < len(mine) else [*(float(r["z"]) for r in mine), residual.z]
     log_e = ly.creep_path(z)[-1]
     if at == len(mine):
-        record = {"at": utc_now(), "check": check.name, "anchor": base["id"], "commit": commit, "n": residual.n}
-        record |= {"mean": residual.mean, "sd": residual.sd, "z": residual.z, "log_e": log_e}
+        record = {"at": utc_now(), "check": check.name, "anchor": base["id"], "number": chart.following}
+        record |= {
+            "commit": commit,
+            "n": residual.n,
+            "mean": residual.mean,
+            "sd": residual.sd,
+            "z": residual.z,
+            "log_e": log_e,
+        }
         append_history(gate.history, record | {"alarm": log_e >= _log_threshold()})
     out = [ly.creep_layer(log_e, len(z), z[-1], anchor_n=base["n"], n=residual.n, against=residual.against)]
     if check.budget_pp is not None:

@@ -75,10 +75,20 @@ def _layers(check: Check, runs: Measured, gate: GateFile, options: GateOptions) 
             _copied(options.results, folder / "results", stores)
             for store, arm in arms:
                 planted(folder / "results" / store / "runs.csv", arm, plant)
-            trial = replace(gate, history=folder / "history.jsonl")
+            trial = _trial(check, gate, folder / "history.jsonl")
             stored = replace(check, run=False)
             place = replace(options, results=folder / "results")
             yield from _turned_red(stored, runs, trial, place, words, plant)
+
+
+def _trial(check: Check, gate: GateFile, history: Path) -> GateFile:
+    """The gate with a history of its own, which begins at the check's anchor."""
+    from harness.anchors import anchor_record, append_history, read_baselines
+
+    baseline = read_baselines(gate.baseline).get(check.name) if "creep" in check.layers else None
+    if baseline is not None:
+        append_history(history, anchor_record(check.name, baseline))
+    return replace(gate, history=history)
 
 
 def _plants(lost: float, slow: float | None) -> Iterator[tuple[str, Plant]]:

@@ -277,6 +277,7 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
     )
     assert {"commit", "n", "mean", "sd", "z", "log_e", "alarm"} <= set(records[0])
     path, line = folder / "gate-history.jsonl", json.dumps(records[0] | {"z": 9.0}) + "\n"
+    assert records[0]["number"] == 1
     path.write_text(path.read_text() + line + '{"torn')
     codes = []
     for number in range(4):
@@ -306,9 +307,6 @@ def test_an_expired_or_foreign_or_damaged_baseline_never_passes(folder: Path) ->
     path.write_text(sound)
     code, found, text = gate(folder, check("elsewhere", CREEP, "mine"))
     assert (code, layers(found)["creep"]) == (4, "refused") and "environment is not the baseline's" in text
-    for content in ("", "{}", sound.replace('"sd": ', '"sd": -'), sound.replace('"mean"', '"maen"')):
-        path.write_text(content)
-        assert gate(folder, check("same", CREEP, "mine"))[0] == 4
     path.write_text(sound)
     assert len(history(folder)) == 1, "nothing was recorded on the way"
     (folder / "gate-history.jsonl").write_text('{"check": "mine"}\n')
@@ -316,6 +314,91 @@ def test_an_expired_or_foreign_or_damaged_baseline_never_passes(folder: Path) ->
     assert code == 4 and "line 1: is no record" in text
     code, found, _ = gate(folder, check("worse", "margin_pp = 0.1", "mine"))
     assert (code, layers(found)) == (1, {"hard accuracy": "fail", "creep": "refused"}), "it hides no loss"
+
+
+BROKEN = [
+    ("", "is no JSON"),
+    ("[]", "must be an object with the keys 'schema' and 'checks'"),
+    ("{}", "'schema', 'checks' are missing"),
+    ('{"schema": 1}', "'checks' is missing"),
+    ('{"schema": 7, "checks": {}}', "'schema' is 7; this version of the harness reads 1"),
+    ('{"schema": 1, "checks": []}', "'checks' must be an object"),
+    ('{"schema": 1, "checks": {"mine": [1]}}', "the baseline of 'mine': it must be an object"),
+    ({"sd": -0.1}, "'sd' is -0.1; it must be a number above 0"),
+    ({"sd": float("nan")}, "'sd' is nan"),
+    ({"sd": True}, "'sd' is True"),
+    ({"mean": float("inf")}, "'mean' is inf; it must be a number from 0 to 1"),
+    ({"mean": True}, "'mean' is True"),
+    ({"n": 60.0}, "'n' is 60.0; it must be a whole number"),
+    ({"cumulative_pp": float("nan")}, "'cumulative_pp' is nan"),
+    ({"expires": "soon"}, "'expires' is 'soon'; it must be a date"),
+    ({"environment": None}, "'environment' is None; it must be a text"),
+    ({"original": 1}, "'original.mean' is None"),
+    ({"original": {"mean": False}}, "'original.mean' is False"),
+]
+
+
+def test_a_broken_baseline_never_passes_and_says_what_is_wrong(folder: Path) -> None:
+    anchored(folder)
+    path = folder / "gate-baseline.json"
+    sound = json.loads(path.read_text())
+    lacking = {key: value for key, value in sound["checks"]["mine"].items() if key != "mean"}
+    whole = [(json.dumps(sound | {"checks": {"mine": lacking}}), "the baseline of 'mine': 'mean' is missing")]
+    for change, words in [*BROKEN, *whole]:
+        one = sound["checks"]["mine"] | (change if isinstance(change, dict) else {})
+        path.write_text(change if isinstance(change, str) else json.dumps(sound | {"checks": {"mine": one}}))
+        code, found, text = gate(folder, check("same", CREEP, "mine"))
+        assert (code, layers(found)["creep"]) == (4, "refused") and words in " ".join(text.split()), text
+    assert len(history(folder)) == 1
+
+
+NO_NUMBERS = [
+    *(("z", value) for value in ("NaN", "-Infinity", "1e999", "1e300", "true", '"3"')),
+    ("log_e", "NaN"),
+    ("number", "1.5"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), NO_NUMBERS)
+def test_a_record_with_what_is_no_number_never_passes(folder: Path, key: str, value: str) -> None:
+    anchored(folder)
+    gate(folder, check("same", CREEP, "mine"))
+    record = json.dumps(history(folder)[-1] | {key: 0, "commit": "another", "number": 2} | {key: 987}).replace(
+        "987", value
+    )
+    with (folder / "gate-history.jsonl").open("a") as file:
+        file.write(record + "\n")
+    code, found, text = gate(folder, check("same", CREEP, "mine"))
+    assert (code, layers(found)["creep"]) == (4, "refused") and f"line 3: is no record of a commit: '{key}' is" in text
+
+
+def test_a_history_that_lacks_its_anchor_or_a_record_never_passes(folder: Path) -> None:
+    baseline = anchored(folder)
+    for number in range(4):
+        gate(folder, check(f"creep{number}", "margin_pp = 0.2", "mine"))
+    path = folder / "gate-history.jsonl"
+    first, *others = whole = path.read_text().splitlines(keepends=True)
+    assert [json.loads(line)["number"] for line in whole] == [0, 1, 2, 3, 4]
+    red = check("creep3", "margin_pp = 0.2", "mine")
+    assert gate(folder, red)[0] == 1
+    cases = [
+        (None, f"is not there, which holds the commits since the anchor {baseline['id']}"),
+        ([], f"does not hold the line of the anchor {baseline['id']}"),
+        (others, "does not hold the line of the anchor"),
+        ([first, *others[2:]], "records 1, 2 of 'mine' since its anchor"),
+        ([first, others[0], *others[2:]], "record 2 of 'mine' since its anchor"),
+        ([first, *others[:-1], others[-1].replace('"number": 4, ', "")], "has no number"),
+    ]
+    for lines, words in cases:
+        path.unlink(missing_ok=True)
+        if lines is not None:
+            path.write_text("".join(lines))
+        code, found, text = gate(folder, red)
+        assert (code, layers(found)["creep"]) == (4, "refused"), text
+        assert words in text and "Restore the file from a copy" in text and "--re-anchor" in text
+        assert not path.exists() if lines is None else path.read_text() == "".join(lines)
+    path.write_text("".join([*whole, others[1]]))
+    assert gate(folder, red)[0] == 1, "two pipelines that met at one commit leave two records of one number"
 
 
 def test_only_a_confirmed_change_becomes_the_anchor(folder: Path) -> None:
@@ -494,6 +577,8 @@ def test_the_anchor_is_measured_and_then_followed(repository: Path) -> None:
     path = repository / "gate-baseline.json"
     elsewhere = path.read_text().replace(baseline["environment"], "0" * len(baseline["environment"]))
     path.write_text(elsewhere.replace(baseline["id"], "another"))
+    lines = repository / "gate-history.jsonl"
+    lines.write_text(lines.read_text().replace(baseline["id"], "another"))
     code, found, said = gate(repository, text)
     assert code == 0 and "the anchor's revision, measured again" in said, "the control runs the anchor's code"
     path.write_text(path.read_text().replace(baseline["code_hash"], "0" * 12))
