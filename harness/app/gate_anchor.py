@@ -62,7 +62,7 @@ def _one(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], opt
     old = baselines.get(check.name)
     least = _least(check, old, options)
     if check.anchor_seeds is not None and check.anchor_seeds < least:
-        raise UsageError(f"{check.where}: anchor_seeds is {check.anchor_seeds}; this anchor needs {least} runs.")
+        raise UsageError(f"{check.where}: anchor_seeds is {check.anchor_seeds}; this anchor needs {least}.")
     runs = measured(check, options, gate, suffix="-anchor", seeds=check.anchor_seeds or least)
     question = question_of(runs.names, options.results, asked_of(check))
     if len(question.candidates) > 1:
@@ -107,7 +107,7 @@ def _anchored(
     mixed = [name for name, values in facts.items() if len(values) > 1]
     if own.n < least:
         return _Anchored(
-            Layer("re-anchor", "inconclusive", f"{own.n} runs are fewer than the {least} that this anchor needs")
+            Layer("re-anchor", "inconclusive", f"{own.n} of the {least} runs that this anchor needs are there")
         )
     if old is not None and (old["commit"], old["n"], old["mean"]) == (commit, own.n, own.mean):
         said = f"these {own.n} runs are the anchor already: to anchor them again would only clear the chart. Anchor another commit"

@@ -94,6 +94,7 @@ def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
     """How far the candidate lies from the anchor; None with the reason where the baseline does not hold for these runs."""
     from harness.comparison.checks import ENOUGH_RUNS
     from harness.comparison.layers import residual
+    from harness.comparison.words import counted
     from harness.stats.moments import moments
 
     sample, control = question.candidates[0], question.control
@@ -107,7 +108,7 @@ def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
             f"the baseline rests on other data ({base['data_hash']} against {', '.join(sorted(data))}). Re-anchor",
         )
     if sample.n < ENOUGH_RUNS:
-        return None, f"{sample.n} runs are fewer than {ENOUGH_RUNS}"
+        return None, f"{counted(sample.n, 'run')}, fewer than {ENOUGH_RUNS}"
     found = set(sample.runs["environment"].tolist())
     again = None
     if found != {base["environment"]} or not base["environment"]:

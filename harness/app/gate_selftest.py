@@ -129,18 +129,19 @@ def _crept(
     first: CheckResult,
 ) -> Layer:
     """The same loss in one commit after another, until the chart is red."""
-    from harness.comparison.layers import Layer
+    from harness.comparison.layers import CREPT, Layer
+    from harness.comparison.words import counted
 
     result = first
     for number in range(1, MOST_COMMITS + 1):
         layer = next(one for one in result.layers if one.name == "creep")
         if layer.verdict == "fail":
-            said = f"planted {plant.words}: turned red at commit {number}: {layer.message}"
+            said = f"planted {plant.words}: turned red at commit {number}: {layer.message.removesuffix(f'. {CREPT}')}"
             return Layer("self-test creep", "pass", said, {"planted": plant.words, "commits": number})
         if layer.verdict == "refused":
             break
         result = judged_check(check, replace(runs, commit=f"planted-{number}"), gate, options)
-    said = f"planted {plant.words}: NOT SEEN ({layer.verdict}) in {number} commits: {layer.message}"
+    said = f"planted {plant.words}: NOT SEEN ({layer.verdict}) in {counted(number, 'commit')}: {layer.message}"
     return Layer("self-test creep", "fail", said, {"planted": plant.words, "commits": number})
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.app.judging import Asked, judge
+from harness.app.judging import Asked, judge_question, promise_of, question_of
 from harness.errors import UsageError
 from harness.model.estimate import Verdict
+from harness.model.experiment import Claim, target_in_vain
 
 if TYPE_CHECKING:
     from harness.comparison.compare import CandidateResult, Comparison
@@ -90,8 +91,15 @@ class GateReport(Gated):
 
 
 def gate(names: Sequence[str], results: Path, asked: Asked, on_inconclusive: OnInconclusive) -> GateReport:
-    """Raises StoreError where a store is missing, empty or damaged; UsageError where a margin that is needed is missing."""
-    report = GateReport(judge(names, results, asked, default_claim="no-regression"), on_inconclusive)
+    """Raises StoreError where a store is missing, empty or damaged; UsageError where a margin that is needed is missing, or a
+    target was asked for that the claim does not use.
+    """
+    default: Claim = "no-regression"
+    question = question_of(names, results, asked, tries=True)
+    vain = target_in_vain(asked.target, promise_of(asked, question.promises, default).claim)
+    if vain:
+        raise UsageError(f"--target: {vain}")
+    report = GateReport(judge_question(question, results, asked, default_claim=default), on_inconclusive)
     for one in report.comparison.comparisons:
         missing = _missing_margin(one)
         if missing:

@@ -113,6 +113,16 @@ def test_a_margin_that_nobody_stated_is_a_configuration_error(folder: Path) -> N
     assert "--margin-pp" in text
 
 
+def test_a_target_that_the_claim_does_not_use_is_a_usage_error(folder: Path) -> None:
+    same = ("same:base", "same:mine", *LIMITS, "--target", "95%")
+    for claim in ((), ("--claim", "no-regression"), ("--claim", "equivalent")):
+        code, found, text = gate(folder, *same, *claim)
+        assert (code, found["gate"]["verdict"]) == (2, "error") and "--target: a target of 95 % is stated" in text
+        assert "faster or accurate" in " ".join(text.split())
+    code, found, _ = gate(folder, *same, "--claim", "accurate")
+    assert (code, found["target"], found["comparisons"][0]["bar"]["decision"]) == (1, 0.95, "fail"), "94 % do not reach it"
+
+
 def test_usage_errors_are_2(folder: Path) -> None:
     assert call(folder, "gate", "same:base", "same:mine", "--claim", "nicer").returncode == 2
     assert call(folder, "gate").returncode == 2

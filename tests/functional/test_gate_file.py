@@ -97,7 +97,7 @@ def test_nothing_lost_is_0(folder: Path) -> None:
     code, found, text = gate(folder, check("same"))
     assert (code, found["gate"]["verdict"]) == (0, "pass"), text
     assert layers(found) == {"hard accuracy": "pass", "hard time": "pass"}
-    assert "red from" in text and "GATE: PASS: 1 of 1 checks pass" in text
+    assert "red from" in text and "GATE: PASS: 1 of 1 check passes" in text
 
 
 @pytest.mark.parametrize(("store", "red"), [("worse", "hard accuracy"), ("slower", "hard time")])
@@ -167,6 +167,19 @@ def test_times_that_cannot_be_compared_never_pass(folder: Path) -> None:
         (check("same", 'layers = ["hard"]'), "'margin_pp' is stated neither here"),
         (check("same", 'margin_pp = "x"'), "must be a number"),
         (check("same", "margin_pp = 0.1\nexpires = 0"), "a date such as"),
+        (check("same", 'margin_pp = 0.1\ntarget = 0.95\nclaim = "equivalent"'), "'equivalent' does not use one"),
+        (check("same", 'margin_pp = 0.1\ntarget = 0.95\nclaim = "no-regression"'), "a target of 95 % is stated"),
+        (check("same", "margin_pp = 0.1\ntarget = 0.95"), "a claim that uses it: faster or accurate"),
+        (
+            check("same", "max_slowdown = 5"),
+            'the value 5 would be 500 %; write 0.05 or "5%". Allowed is 0 to 1 (0% to 100%)',
+        ),
+        (check("same", "max_slowdown = 1.5"), 'would be 150 %; write 0.015 or "1.5%"'),
+        (check("same", "max_slowdown = -0.1"), "would be -10 %. Allowed is 0 to 1"),
+        (check("same", 'max_slowdown = "500%"'), "would be 500 %. Allowed is 0 to 1"),
+        (check("same", 'max_slowdown = "1"'), 'such as 0.01, or in per cent, "1%"'),
+        (check("same", "max_slowdown = true"), "must be a number"),
+        (check("same", "max_slowdown = nan"), "must be a finite number"),
         (check("same", 'experiment = "quickstart"'), "must be stated once"),
         ('[[checks]]\nname = "x"\n', "found neither"),
         ('[[checks]]\ncontrol = "a"\ncandidate = "b"\n', "'name' is missing"),
@@ -271,6 +284,7 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
     for _ in range(2):
         code, found, text = gate(folder, check("same", CREEP, "mine"))
         assert (code, layers(found)) == (0, {"hard accuracy": "pass", "creep": "pass", "budget": "pass"}), text
+    assert "after 1 commit (" in text
     records = [one for one in history(folder) if one.get("event") != "anchor"]
     assert len(records) == 1 and records[0]["z"] == pytest.approx(0, abs=1e-9), (
         "the anchor's own runs lie on the anchor"
@@ -287,6 +301,12 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
             "a tenth of a point a commit stays below the hard rule's margin"
         )
     assert codes[0] == 0 and codes[-1] == 1
+    (creep,) = (one for one in found["checks"][0]["layers"] if one["layer"] == "creep")
+    assert "after 5 commits" in creep["message"] and "Mend what was lost" in creep["message"]
+    assert (
+        "once the mended commit is confirmed, begin the chart anew" in creep["message"]
+        and "--re-anchor" in creep["message"]
+    )
     records = [one for one in history(folder) if one.get("event") != "anchor"]
     assert records.pop(1)["z"] == 9, "a second record of a commit stays, and does not count; a torn line is cut off"
     assert len(records) == 5 and [one["alarm"] for one in records] == [False, *(code == 1 for code in codes)]
@@ -513,6 +533,15 @@ def test_the_same_code_with_the_same_results_needs_no_proof(repository: Path) ->
     assert (code, layers(found)) == (0, {"claim": "pass"}) and "the same code and configuration" in text
     write(repository, "train.py", TRAIN + "# other code\n")
     assert gate(repository, claim)[0] == 3, "with other code the same results on a few seeds prove nothing so fine"
+
+
+def test_a_target_that_only_the_experiment_states_may_stand(repository: Path) -> None:
+    for claim in ("", 'claim = "no-regression"\n'):
+        write(repository, "x.toml", f"target = 0.95\n{claim}{EXPERIMENT}")
+        code, _, text = gate(repository, HARD + "target = 0.95\n")
+        assert code == 2 and "the claim 'no-regression' does not use one" in " ".join(text.split())
+        assert not (repository / "results").exists(), "it is said before the first run"
+    assert gate(repository, HARD)[0] == 0
 
 
 @pytest.mark.slow
