@@ -120,7 +120,9 @@ def test_a_target_that_the_claim_does_not_use_is_a_usage_error(folder: Path) -> 
         assert (code, found["gate"]["verdict"]) == (2, "error") and "--target: a target of 95 % is stated" in text
         assert "faster or accurate" in " ".join(text.split())
     code, found, _ = gate(folder, *same, "--claim", "accurate")
-    assert (code, found["target"], found["comparisons"][0]["bar"]["decision"]) == (1, 0.95, "fail"), "94 % do not reach it"
+    assert (code, found["target"], found["comparisons"][0]["accuracy"]["bar"]["decision"]) == (1, 0.95, "fail"), (
+        "94 % do not reach it"
+    )
 
 
 def test_usage_errors_are_2(folder: Path) -> None:
