@@ -6,10 +6,10 @@ import csv
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.app.gate_file import (
     CheckResult,
@@ -115,9 +115,41 @@ def _turned_red(
         if layer.name.startswith(wanted):
             red = layer.verdict == "fail"
             said = f"planted {plant.words}: {'turned red' if red else f'NOT SEEN ({layer.verdict})'}: {layer.message}"
+            said += "" if red else _remedy(layer, plant)
             yield Layer(f"self-test {layer.name}, {kind}", "pass" if red else "fail", said, {"planted": plant.words})
     if kind == "accuracy" and "creep" in check.layers:
         yield _crept(check, runs, gate, options, plant, result)
+
+
+def _remedy(layer: Layer, plant: Plant) -> str:
+    """What would make a regression seen that was not, with the number of runs where it can be told."""
+    facts = layer.facts
+    if layer.verdict == "refused":
+        return ""
+    if layer.name.startswith("hard time"):
+        reach = facts.get("red_from_slowdown")
+        starts = _wanted(facts.get("invocations"), reach and math.log1p(reach), math.log(plant.slower), facts)
+        more = f"about {max(5, starts)} would do" if starts else "five or more"
+        return (
+            f". Make more process starts ({more}: 'invocations' in the experiment, with as many seeds at least), or allow a larger "
+            "max_slowdown"
+        )
+    runs = _wanted(facts.get("n"), facts.get("red_from_pp"), plant.lost_pp, facts)
+    return f". Make more runs{f' (about {runs} an arm would do: seeds = {runs})' if runs else ''}, or widen margin_pp"
+
+
+def _wanted(there: int | None, reach: float | None, planted: float, facts: Mapping[str, Any]) -> int | None:
+    """Runs (or process starts) that see `planted` nine times in ten, where `there` of them turn red from `reach` on."""
+    if not there or there < 2 or not reach:
+        return None
+    from scipy.special import stdtrit
+
+    from harness.stats.power import seeds_one_sample
+
+    alpha = float(facts["alpha"])
+    sd = abs(reach) * math.sqrt(there) / float(stdtrit(there - 1, 1 - alpha))
+    wanted = seeds_one_sample(difference=planted, sd=sd, alpha=alpha, exact_t=True)
+    return None if wanted is None else max(there + 1, wanted)
 
 
 def _crept(
@@ -142,6 +174,7 @@ def _crept(
             break
         result = judged_check(check, replace(runs, commit=f"planted-{number}"), gate, options)
     said = f"planted {plant.words}: NOT SEEN ({layer.verdict}) in {counted(number, 'commit')}: {layer.message}"
+    said += "" if layer.verdict == "refused" else ". More seeds a commit make the chart quicker; or widen margin_pp"
     return Layer("self-test creep", "fail", said, {"planted": plant.words, "commits": number})
 
 

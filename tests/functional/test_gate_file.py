@@ -627,9 +627,35 @@ def test_the_gate_proves_that_it_can_fail(repository: Path) -> None:
     assert all("planted" not in name for name in stores(repository))
 
 
+def wide_enough(folder: Path, words: str, said: str) -> bool:
+    """Whether the self-test passes with as many runs as it asked for."""
+    runs = int(said.partition(words)[2].split()[0])
+    assert 12 < runs < 2000
+    table(folder, "many", 0.94, n=runs)
+    return gate(folder, check("many", 'layers = ["hard"]\nmargin_pp = 0.01'), "--self-test")[0] == 0
+
+
+def test_a_slowdown_that_is_not_seen_says_how_many_process_starts_would_do(folder: Path) -> None:
+    path = folder / "results" / "same" / "runs.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:  # each process start has a pace of its own, for each arm
+        pace = random.Random(row["invocation"] + row["arm"]).gauss(1, 0.06)
+        row["time_s"] = str(float(row["time_s"]) * pace)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    code, _, said = gate(folder, check("same"), "--self-test")
+    assert code == 1 and "hard time" in said and "NOT SEEN" in said, said
+    starts = int(" ".join(said.split()).partition("Make more process starts (about ")[2].split()[0])
+    assert 6 < starts < 100 and "or allow a larger max_slowdown" in said
+
+
 def test_a_gate_that_cannot_see_its_margin_fails_the_self_test(folder: Path) -> None:
     code, found, said = gate(folder, check("few", 'layers = ["hard"]\nmargin_pp = 0.01'), "--self-test")
     assert code == 1 and "NOT SEEN (pass)" in said
+    assert wide_enough(folder, "Make more runs (about ", said), "as many seeds as it says would do"
     code, found, said = gate(folder, check("same"), "--self-test")
     assert code == 0, said
     assert list(layers(found)) == ["self-test hard accuracy, accuracy", "self-test hard time, time"]
