@@ -99,6 +99,10 @@ def read_gate_file(path: Path) -> GateFile:
             hint = f"The key {key!r} belongs under [[checks]]." if key in KEYS else nearest(key, FILE_KEYS)
             raise SpecError(f"{path}: unknown key {key!r}. {hint}")
     tables = raw.get("checks")
+    if isinstance(tables, Mapping) and tables:
+        raise SpecError(
+            f"{path}: a table [checks] is one check's keys in a place where a list is read: write [[checks]], in double brackets."
+        )
     if not isinstance(tables, list) or not tables or not all(isinstance(table, Mapping) for table in tables):
         raise SpecError(
             f"{path}: there is no check in it, so that it could never fail. State at least one table [[checks]] with a name and an "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
@@ -90,6 +91,13 @@ def _no_baseline(gate: GateFile, check: Check) -> Layer:
     )
 
 
+def _as_control(commit: str) -> str:
+    """How the anchor becomes the control, where its commit is one that git can name: of uncommitted code nothing can be said."""
+    if not re.fullmatch("[0-9a-f]{7,64}", commit):
+        return "U"
+    return f'Make the anchor\'s revision the control (git = "{commit}"), u'
+
+
 def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
     """How far the candidate lies from the anchor; None with the reason where the baseline does not hold for these runs."""
     from harness.comparison.checks import ENOUGH_RUNS
@@ -116,8 +124,8 @@ def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
         if known != ({base["code_hash"]}, {base["config_hash"]}) or set(control.runs["environment"].tolist()) != found:
             return None, (
                 f"the environment is not the baseline's ({' and '.join(sorted(e or 'unknown' for e in found))} against "
-                f"{base['environment'] or 'unknown'}), and the control is not the anchor measured again. Make the anchor's revision "
-                f'the control (git = "{base["commit"][:12]}"), use that machine, or re-anchor'
+                f"{base['environment'] or 'unknown'}), and the control is not the anchor measured again. "
+                f"{_as_control(base['commit'])}se that machine, or re-anchor"
             )
         again = (control.n, moments(control.accuracy).mean)
     own = moments(sample.accuracy)

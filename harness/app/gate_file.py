@@ -179,6 +179,7 @@ def measured(
         return Measured((check.control or "", check.candidate or ""))
     experiment = experiment_of(check, options, seeds)
     if not check.run:
+        _require_store(check, experiment.name, options)
         return Measured((experiment.name,), seeds=experiment.seeds)
     experiment = experiment if starts is None else replace(experiment, invocations=starts)
     commit = _commit(experiment, options, gate)
@@ -187,6 +188,17 @@ def measured(
     report = (options.run or running.run)(preparing.prepare_run(experiment, settings), settings)
     running.require_complete(report)
     return Measured((name,), commit, experiment.seeds, experiment.invocations or default_invocations(experiment.seeds))
+
+
+def _require_store(check: Check, name: str, options: GateOptions) -> None:
+    """Raise StoreError, with the command that works from here, where the check's experiment has no runs yet."""
+    from harness.store.read import open_store
+
+    if not open_store(options.results, name).exists:
+        raise StoreError(
+            f"There is no store {name!r} under {str(options.results)!r}. `harness run {check.experiment}` makes its runs; or state "
+            "run = true in the check, which measures every commit."
+        )
 
 
 def _commit(experiment: Any, options: GateOptions, gate: GateFile) -> str:

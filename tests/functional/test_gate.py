@@ -96,6 +96,13 @@ def test_a_missing_store_or_arm_never_passes_and_leaves_no_old_answer(folder: Pa
     assert (found["gate"]["verdict"], found["gate"]["exit_code"]) == ("error", 4)
 
 
+@pytest.mark.parametrize("name", ["/tmp", "../x", ".hidden", "a/b:mine"])
+def test_what_can_be_neither_store_nor_experiment_is_told_so(folder: Path, name: str) -> None:
+    code, found, text = gate(folder, name, *LIMITS)
+    assert (code, found["gate"]["verdict"]) == (2, "error")
+    assert "can be neither a store nor an experiment" in text and "harness run" not in text
+
+
 def test_an_unreadable_or_empty_store_never_passes(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "results", tmp_path / "results")
     runs = tmp_path / "results" / "same" / "runs.csv"

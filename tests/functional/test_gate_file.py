@@ -142,6 +142,20 @@ def test_an_unreadable_or_empty_store_never_passes(folder: Path) -> None:
         assert (code, found["gate"]["verdict"]) == (4, "refused"), text
 
 
+def test_a_check_without_runs_names_the_command_that_makes_them(folder: Path) -> None:
+    write(folder, "train.py", TRAIN)
+    write(
+        folder,
+        "sub/x.toml",
+        'trainer = "../train.py"\nmargin_pp = 1\nseeds = 2\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n',
+    )
+    code, found, _ = gate(folder, '[[checks]]\nname = "mine"\nexperiment = "sub/x.toml"\nlayers = ["hard"]\n')
+    problem = found["checks"][0]["problem"]
+    assert code == 4 and "run = true" in problem
+    assert call(folder, *problem.partition("`harness ")[2].partition("`")[0].split()).returncode == 0
+    assert gate(folder, None)[0] == 3, "two runs decide nothing"
+
+
 def test_too_few_runs_never_pass(folder: Path) -> None:
     table(folder, "handful", 0.94, n=6)
     assert gate(folder, check("handful", 'layers = ["hard"]\nmargin_pp = 5'))[0] == 3
@@ -182,6 +196,7 @@ def test_times_that_cannot_be_compared_never_pass(folder: Path) -> None:
         (check("same", "max_slowdown = nan"), "must be a finite number"),
         (check("same", 'experiment = "quickstart"'), "must be stated once"),
         ('[[checks]]\nname = "x"\n', "found neither"),
+        ('[checks]\nname = "x"\n', "write [[checks]], in double brackets"),
         ('[[checks]]\ncontrol = "a"\ncandidate = "b"\n', "'name' is missing"),
         (check("same") + check("same"), "two checks are called"),
         ("[[checks]\n", "not valid TOML"),
@@ -327,6 +342,12 @@ def test_an_expired_or_foreign_or_damaged_baseline_never_passes(folder: Path) ->
     path.write_text(sound)
     code, found, text = gate(folder, check("elsewhere", CREEP, "mine"))
     assert (code, layers(found)["creep"]) == (4, "refused") and "environment is not the baseline's" in text
+    assert "git =" not in text and "Use that machine, or re-anchor" in text, "imported runs have no revision"
+    path.write_text(sound.replace(baseline["commit"], "0123456789ab"))
+    assert '(git = "0123456789ab"), use that machine' in gate(folder, check("elsewhere", CREEP, "mine"))[2]
+    path.write_text(sound.replace(baseline["commit"], "0123456789ab-12345678"))
+    assert "git =" not in gate(folder, check("elsewhere", CREEP, "mine"))[2]
+    path.write_text(sound)
     path.write_text(sound)
     assert len(history(folder)) == 1, "nothing was recorded on the way"
     (folder / "gate-history.jsonl").write_text('{"check": "mine"}\n')
