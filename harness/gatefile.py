@@ -12,6 +12,7 @@ layers = ["hard", "creep"]
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from harness.comparison.layers import HARD_ALPHA, LAYERS
 from harness.errors import SpecError, UsageError, nearest
-from harness.model.experiment import CLAIMS
+from harness.model.experiment import CLAIMS, target_in_vain
 from harness.plugins import Knob
 from harness.spec import checked, read_toml
 from harness.store.read import checked_store_name
@@ -39,7 +40,7 @@ KEYS: dict[str, Knob] = {
         Knob("claim", str, choices=CLAIMS),
         Knob("target", float, low=0.0, high=1.0),
         Knob("margin_pp", float, low=0.0, high=100.0),
-        Knob("max_slowdown", float, low=0.0, high=10.0),
+        Knob("max_slowdown", float, low=0.0, high=1.0),
         Knob("alpha", float, low=1e-6, high=0.5),
         Knob("hard_alpha", float, low=1e-9, high=0.1),
         Knob("layers", list),
@@ -98,6 +99,10 @@ def read_gate_file(path: Path) -> GateFile:
             hint = f"The key {key!r} belongs under [[checks]]." if key in KEYS else nearest(key, FILE_KEYS)
             raise SpecError(f"{path}: unknown key {key!r}. {hint}")
     tables = raw.get("checks")
+    if isinstance(tables, Mapping) and tables:
+        raise SpecError(
+            f"{path}: a table [checks] is one check's keys in a place where a list is read: write [[checks]], in double brackets."
+        )
     if not isinstance(tables, list) or not tables or not all(isinstance(table, Mapping) for table in tables):
         raise SpecError(
             f"{path}: there is no check in it, so that it could never fail. State at least one table [[checks]] with a name and an "
@@ -128,7 +133,7 @@ def _check(table: Mapping[str, Any], where: str, path: Path) -> Check:
             continue
         if key not in KEYS:
             raise SpecError(f"{where}: unknown key {key!r}. {nearest(key, [*KEYS, *OTHER_KEYS])}")
-        value = _share(value) if key == "max_slowdown" else value
+        value = _share(value, f"{where}: key {key!r}") if key == "max_slowdown" else value
         found[key] = checked(KEYS[key], value, f"{where}: key {key!r}")
     if "expires" in table:
         found["expires"] = _expires(table["expires"], where)
@@ -141,20 +146,32 @@ def _check(table: Mapping[str, Any], where: str, path: Path) -> Check:
         raise SpecError(f"{where}: {problem}") from problem
     found["layers"] = _layers(found.get("layers"), found, where)
     _check_sources(found, where)
+    vain = target_in_vain(found.get("target"), found["claim"]) if "claim" in found else ""
+    if vain:
+        raise SpecError(f"{where}: key 'target': {vain}")
     experiment = found.get("experiment")
     if experiment and experiment.endswith(".toml"):
         found["experiment"] = str(path.parent / experiment)
     return Check(where=f"{where} ({name})", **found)
 
 
-def _share(value: Any) -> Any:
-    """ "1%" as 0.01; everything else as it is."""
-    if isinstance(value, str) and value.strip().endswith("%"):
+def _share(value: Any, where: str) -> Any:
+    """ "1%" as 0.01, numbers from 0 to 1 as they are. Raises SpecError for other texts, and for what can only be meant in per cent."""
+    number = value
+    if isinstance(value, str):
+        text, percent, rest = value.strip().partition("%")
         try:
-            return float(value.strip()[:-1]) / 100
+            number = float(text) / 100 if percent and not rest else None
         except ValueError:
-            return value
-    return value
+            number = None
+        if number is None:
+            raise SpecError(
+                f'{where}: the value {value!r} is no share; allowed is 0 to 1, such as 0.01, or in per cent, "1%".'
+            )
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or 0 <= number <= 1:
+        return number
+    meant = f'; write {number / 100:g} or "{number:g}%"' if number is value and 1 < number <= 100 else ""
+    raise SpecError(f"{where}: the value {value!r} would be {100 * number:g} %{meant}. Allowed is 0 to 1 (0% to 100%).")
 
 
 def _expires(value: Any, where: str) -> datetime.date | int:

@@ -56,13 +56,13 @@ def re_anchor(gate: GateFile, options: GateOptions) -> FileReport:
 
 
 def _one(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], options: GateOptions) -> CheckResult:
-    from harness.anchors import append_history, write_baselines
+    from harness.anchors import anchor_record, append_history, write_baselines
     from harness.comparison.layers import claim_layers, same_runs
 
     old = baselines.get(check.name)
     least = _least(check, old, options)
     if check.anchor_seeds is not None and check.anchor_seeds < least:
-        raise UsageError(f"{check.where}: anchor_seeds is {check.anchor_seeds}; this anchor needs {least} runs.")
+        raise UsageError(f"{check.where}: anchor_seeds is {check.anchor_seeds}; this anchor needs {least}.")
     runs = measured(check, options, gate, suffix="-anchor", seeds=check.anchor_seeds or least)
     question = question_of(runs.names, options.results, asked_of(check))
     if len(question.candidates) > 1:
@@ -76,10 +76,10 @@ def _one(check: Check, gate: GateFile, baselines: dict[str, dict[str, Any]], opt
     done = _anchored(check, sample, claimed, old, least, commit)
     if done.baseline is not None:
         baselines[check.name] = done.baseline
+        append_history(
+            gate.history, anchor_record(check.name, done.baseline)
+        )  # first: an anchor without it is of no use
         write_baselines(gate.baseline, baselines)
-        facts = {key: done.baseline[key] for key in ("n", "mean", "sd", "cumulative_pp")}
-        record = {"at": done.baseline["made"], "event": "anchor", "check": check.name, "anchor": done.baseline["id"]}
-        append_history(gate.history, record | {"commit": commit, "z": 0.0, "log_e": 0.0, "alarm": False} | facts)
     return CheckResult(check.name, (done.layer,), comparison, None, commit, runs.names)
 
 
@@ -107,7 +107,7 @@ def _anchored(
     mixed = [name for name, values in facts.items() if len(values) > 1]
     if own.n < least:
         return _Anchored(
-            Layer("re-anchor", "inconclusive", f"{own.n} runs are fewer than the {least} that this anchor needs")
+            Layer("re-anchor", "inconclusive", f"{own.n} of the {least} runs that this anchor needs are there")
         )
     if old is not None and (old["commit"], old["n"], old["mean"]) == (commit, own.n, own.mean):
         said = f"these {own.n} runs are the anchor already: to anchor them again would only clear the chart. Anchor another commit"

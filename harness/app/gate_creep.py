@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
@@ -30,7 +31,7 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
 
     Raises StoreError where baseline or history are damaged.
     """
-    from harness.anchors import append_history, commits_since, read_baselines, read_history
+    from harness.anchors import append_history, read_baselines, read_chart
     from harness.comparison import layers as ly
     from harness.model.run import utc_now
 
@@ -44,13 +45,21 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
     residual, problem = _residual(question, base)
     if residual is None:
         return [ly.Layer("creep", "refused", problem)]
-    mine = commits_since(read_history(gate.history), check.name, base["id"])
+    chart = read_chart(gate.history, check.name, base["id"])
+    mine = chart.commits
     at = next((i for i, r in enumerate(mine) if r["commit"] == commit), len(mine))
     z = [float(r["z"]) for r in mine[: at + 1]] if at < len(mine) else [*(float(r["z"]) for r in mine), residual.z]
     log_e = ly.creep_path(z)[-1]
     if at == len(mine):
-        record = {"at": utc_now(), "check": check.name, "anchor": base["id"], "commit": commit, "n": residual.n}
-        record |= {"mean": residual.mean, "sd": residual.sd, "z": residual.z, "log_e": log_e}
+        record = {"at": utc_now(), "check": check.name, "anchor": base["id"], "number": chart.following}
+        record |= {
+            "commit": commit,
+            "n": residual.n,
+            "mean": residual.mean,
+            "sd": residual.sd,
+            "z": residual.z,
+            "log_e": log_e,
+        }
         append_history(gate.history, record | {"alarm": log_e >= _log_threshold()})
     out = [ly.creep_layer(log_e, len(z), z[-1], anchor_n=base["n"], n=residual.n, against=residual.against)]
     if check.budget_pp is not None:
@@ -82,10 +91,18 @@ def _no_baseline(gate: GateFile, check: Check) -> Layer:
     )
 
 
+def _as_control(commit: str) -> str:
+    """How the anchor becomes the control, where its commit is one that git can name: of uncommitted code nothing can be said."""
+    if not re.fullmatch("[0-9a-f]{7,64}", commit):
+        return "U"
+    return f'Make the anchor\'s revision the control (git = "{commit}"), u'
+
+
 def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
     """How far the candidate lies from the anchor; None with the reason where the baseline does not hold for these runs."""
     from harness.comparison.checks import ENOUGH_RUNS
     from harness.comparison.layers import residual
+    from harness.comparison.words import counted
     from harness.stats.moments import moments
 
     sample, control = question.candidates[0], question.control
@@ -99,7 +116,7 @@ def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
             f"the baseline rests on other data ({base['data_hash']} against {', '.join(sorted(data))}). Re-anchor",
         )
     if sample.n < ENOUGH_RUNS:
-        return None, f"{sample.n} runs are fewer than {ENOUGH_RUNS}"
+        return None, f"{counted(sample.n, 'run')}, fewer than {ENOUGH_RUNS}"
     found = set(sample.runs["environment"].tolist())
     again = None
     if found != {base["environment"]} or not base["environment"]:
@@ -107,8 +124,8 @@ def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
         if known != ({base["code_hash"]}, {base["config_hash"]}) or set(control.runs["environment"].tolist()) != found:
             return None, (
                 f"the environment is not the baseline's ({' and '.join(sorted(e or 'unknown' for e in found))} against "
-                f"{base['environment'] or 'unknown'}), and the control is not the anchor measured again. Make the anchor's revision "
-                f'the control (git = "{base["commit"][:12]}"), use that machine, or re-anchor'
+                f"{base['environment'] or 'unknown'}), and the control is not the anchor measured again. "
+                f"{_as_control(base['commit'])}se that machine, or re-anchor"
             )
         again = (control.n, moments(control.accuracy).mean)
     own = moments(sample.accuracy)

@@ -12,6 +12,7 @@ from harness.app.gating import Gated, OnInconclusive
 from harness.app.judging import Asked, judge_question, question_of
 from harness.errors import IncompleteError, StoreError, UsageError
 from harness.model.estimate import Verdict
+from harness.model.experiment import target_in_vain
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
@@ -29,6 +30,8 @@ class GateOptions:
     experiments: Path | None = None
     on_inconclusive: OnInconclusive = "fail"
     run: Ran | None = None
+    written: tuple[Path, ...] = ()
+    """The gate's own answers: they are no change of the tree that is measured."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,12 @@ class FileReport(Gated):
         return [check.verdict for check in self.checks]
 
     def told(self) -> str:
+        from harness.comparison.words import counted
+
         passed = sum(check.verdict == "pass" for check in self.checks)
         others = [f"{check.name} {check.verdict}" for check in self.checks if check.verdict != "pass"]
-        return f"{self.verdict.upper()}: {passed} of {len(self.checks)} checks pass" + (
-            f" ({', '.join(others)})" if others else ""
-        )
+        whole = f"{counted(len(self.checks), 'check')} pass{'es' if len(self.checks) == 1 else ''}"
+        return f"{self.verdict.upper()}: {passed} of {whole}" + (f" ({', '.join(others)})" if others else "")
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -128,11 +132,19 @@ def check_statement(check: Check, options: GateOptions) -> None:
         )
     if check.margin_pp is None and experiment.margin_pp is None:
         raise UsageError(_no_margin(check))
+    _require_use_of_target(check, check.claim or experiment.claim or "no-regression")
     if "creep" in check.layers and len(experiment.candidates) > 1:
         raise UsageError(
             f"{check.where}: the layer 'creep' follows one arm, and {experiment.name!r} has {len(experiment.candidates)} candidates. "
             'State layers = ["hard"], or a check with one candidate.'
         )
+
+
+def _require_use_of_target(check: Check, claim: str) -> None:
+    """Raise UsageError where the check states a target that its claim does not use; an experiment's own may stand."""
+    vain = target_in_vain(check.target, claim)
+    if vain:
+        raise UsageError(f"{check.where}: key 'target': {vain}")
 
 
 def _no_margin(check: Check) -> str:
@@ -167,6 +179,7 @@ def measured(
         return Measured((check.control or "", check.candidate or ""))
     experiment = experiment_of(check, options, seeds)
     if not check.run:
+        _require_store(check, experiment.name, options)
         return Measured((experiment.name,), seeds=experiment.seeds)
     experiment = experiment if starts is None else replace(experiment, invocations=starts)
     commit = _commit(experiment, options, gate)
@@ -175,6 +188,17 @@ def measured(
     report = (options.run or running.run)(preparing.prepare_run(experiment, settings), settings)
     running.require_complete(report)
     return Measured((name,), commit, experiment.seeds, experiment.invocations or default_invocations(experiment.seeds))
+
+
+def _require_store(check: Check, name: str, options: GateOptions) -> None:
+    """Raise StoreError, with the command that works from here, where the check's experiment has no runs yet."""
+    from harness.store.read import open_store
+
+    if not open_store(options.results, name).exists:
+        raise StoreError(
+            f"There is no store {name!r} under {str(options.results)!r}. `harness run {check.experiment}` makes its runs; or state "
+            "run = true in the check, which measures every commit."
+        )
 
 
 def _commit(experiment: Any, options: GateOptions, gate: GateFile) -> str:
@@ -187,7 +211,7 @@ def _commit(experiment: Any, options: GateOptions, gate: GateFile) -> str:
     if arm.git is not None:
         return str(arm.git[:12])
     folder = info.sources[0].resolve().parent if info.sources else Path.cwd()
-    own = (options.results, gate.history, gate.baseline)
+    own = (options.results, gate.history, gate.baseline, *options.written)
     state = git_state(folder, exclude=[path.resolve() for path in own])
     if state.commit is None:
         return f"code-{info.code_hash(arm.config)}"
@@ -208,6 +232,7 @@ def judged_check(check: Check, runs: Measured, gate: GateFile, options: GateOpti
     comparison = judge_question(question, options.results, asked_of(check), default_claim="no-regression")
     if comparison.promise.margin_pp is None:
         raise UsageError(_no_margin(check))
+    _require_use_of_target(check, comparison.promise.claim)
     layers = decided(check, question, comparison, options, check.hard_alpha)
     confirmation = None
     if check.run and any(layer.verdict == "fail" for layer in layers):

@@ -6,10 +6,10 @@ import csv
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.app.gate_file import (
     CheckResult,
@@ -75,10 +75,20 @@ def _layers(check: Check, runs: Measured, gate: GateFile, options: GateOptions) 
             _copied(options.results, folder / "results", stores)
             for store, arm in arms:
                 planted(folder / "results" / store / "runs.csv", arm, plant)
-            trial = replace(gate, history=folder / "history.jsonl")
+            trial = _trial(check, gate, folder / "history.jsonl")
             stored = replace(check, run=False)
             place = replace(options, results=folder / "results")
             yield from _turned_red(stored, runs, trial, place, words, plant)
+
+
+def _trial(check: Check, gate: GateFile, history: Path) -> GateFile:
+    """The gate with a history of its own, which begins at the check's anchor."""
+    from harness.anchors import anchor_record, append_history, read_baselines
+
+    baseline = read_baselines(gate.baseline).get(check.name) if "creep" in check.layers else None
+    if baseline is not None:
+        append_history(history, anchor_record(check.name, baseline))
+    return replace(gate, history=history)
 
 
 def _plants(lost: float, slow: float | None) -> Iterator[tuple[str, Plant]]:
@@ -105,9 +115,41 @@ def _turned_red(
         if layer.name.startswith(wanted):
             red = layer.verdict == "fail"
             said = f"planted {plant.words}: {'turned red' if red else f'NOT SEEN ({layer.verdict})'}: {layer.message}"
+            said += "" if red else _remedy(layer, plant)
             yield Layer(f"self-test {layer.name}, {kind}", "pass" if red else "fail", said, {"planted": plant.words})
     if kind == "accuracy" and "creep" in check.layers:
         yield _crept(check, runs, gate, options, plant, result)
+
+
+def _remedy(layer: Layer, plant: Plant) -> str:
+    """What would make a regression seen that was not, with the number of runs where it can be told."""
+    facts = layer.facts
+    if layer.verdict == "refused":
+        return ""
+    if layer.name.startswith("hard time"):
+        reach = facts.get("red_from_slowdown")
+        starts = _wanted(facts.get("invocations"), reach and math.log1p(reach), math.log(plant.slower), facts)
+        more = f"about {max(5, starts)} would do" if starts else "five or more"
+        return (
+            f". Make more process starts ({more}: 'invocations' in the experiment, with as many seeds at least), or allow a larger "
+            "max_slowdown"
+        )
+    runs = _wanted(facts.get("n"), facts.get("red_from_pp"), plant.lost_pp, facts)
+    return f". Make more runs{f' (about {runs} an arm would do: seeds = {runs})' if runs else ''}, or widen margin_pp"
+
+
+def _wanted(there: int | None, reach: float | None, planted: float, facts: Mapping[str, Any]) -> int | None:
+    """Runs (or process starts) that see `planted` nine times in ten, where `there` of them turn red from `reach` on."""
+    if not there or there < 2 or not reach:
+        return None
+    from scipy.special import stdtrit
+
+    from harness.stats.power import seeds_one_sample
+
+    alpha = float(facts["alpha"])
+    sd = abs(reach) * math.sqrt(there) / float(stdtrit(there - 1, 1 - alpha))
+    wanted = seeds_one_sample(difference=planted, sd=sd, alpha=alpha, exact_t=True)
+    return None if wanted is None else max(there + 1, wanted)
 
 
 def _crept(
@@ -119,18 +161,20 @@ def _crept(
     first: CheckResult,
 ) -> Layer:
     """The same loss in one commit after another, until the chart is red."""
-    from harness.comparison.layers import Layer
+    from harness.comparison.layers import CREPT, Layer
+    from harness.comparison.words import counted
 
     result = first
     for number in range(1, MOST_COMMITS + 1):
         layer = next(one for one in result.layers if one.name == "creep")
         if layer.verdict == "fail":
-            said = f"planted {plant.words}: turned red at commit {number}: {layer.message}"
+            said = f"planted {plant.words}: turned red at commit {number}: {layer.message.removesuffix(f'. {CREPT}')}"
             return Layer("self-test creep", "pass", said, {"planted": plant.words, "commits": number})
         if layer.verdict == "refused":
             break
         result = judged_check(check, replace(runs, commit=f"planted-{number}"), gate, options)
-    said = f"planted {plant.words}: NOT SEEN ({layer.verdict}) in {number} commits: {layer.message}"
+    said = f"planted {plant.words}: NOT SEEN ({layer.verdict}) in {counted(number, 'commit')}: {layer.message}"
+    said += "" if layer.verdict == "refused" else ". More seeds a commit make the chart quicker; or widen margin_pp"
     return Layer("self-test creep", "fail", said, {"planted": plant.words, "commits": number})
 
 

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.app.judging import Asked, judge
-from harness.errors import HarnessError, UsageError
+from harness.app.judging import Asked, judge_question, promise_of, question_of
+from harness.errors import UsageError
 from harness.model.estimate import Verdict
+from harness.model.experiment import Claim, target_in_vain
 
 if TYPE_CHECKING:
     from harness.comparison.compare import CandidateResult, Comparison
 
 OnInconclusive = Literal["fail", "pass"]
 WAVED_THROUGH = "GATE: INCONCLUSIVE, let through by --on-inconclusive pass: nothing was proven"
+NOT_ENDED = "no judgement: the gate did not end"
+"""What its files say from its first moment until it has an answer; a gate that is killed leaves it."""
+NOT_ENDED_CODE = 4
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3, "refused": 4}
 
 
@@ -87,8 +91,15 @@ class GateReport(Gated):
 
 
 def gate(names: Sequence[str], results: Path, asked: Asked, on_inconclusive: OnInconclusive) -> GateReport:
-    """Raises StoreError where a store is missing, empty or damaged; UsageError where a margin that is needed is missing."""
-    report = GateReport(judge(names, results, asked, default_claim="no-regression"), on_inconclusive)
+    """Raises StoreError where a store is missing, empty or damaged; UsageError where a margin that is needed is missing, or a
+    target was asked for that the claim does not use.
+    """
+    default: Claim = "no-regression"
+    question = question_of(names, results, asked, tries=True)
+    vain = target_in_vain(asked.target, promise_of(asked, question.promises, default).claim)
+    if vain:
+        raise UsageError(f"--target: {vain}")
+    report = GateReport(judge_question(question, results, asked, default_claim=default), on_inconclusive)
     for one in report.comparison.comparisons:
         missing = _missing_margin(one)
         if missing:
@@ -104,14 +115,14 @@ def _missing_margin(one: CandidateResult) -> str | None:
     return next((reason for reason in reasons if reason == "no margin was stated"), None)
 
 
-def broken(problem: HarnessError, on_inconclusive: OnInconclusive) -> dict[str, Any]:
+def broken(why: str, exit_code: int, on_inconclusive: OnInconclusive) -> dict[str, Any]:
     """The JSON of a gate that came to no judgement, so that no older file can be taken for an answer."""
     return {
         "schema": 1,
         "gate": {
             "verdict": "error",
-            "exit_code": problem.exit_code,
+            "exit_code": exit_code,
             "on_inconclusive": on_inconclusive,
-            "message": str(problem),
+            "message": why,
         },
     }

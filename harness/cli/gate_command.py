@@ -57,18 +57,20 @@ def command(names: tuple[str, ...], results: Path, as_json: bool, json_file: Pat
 
     Writes gate.json (--json-file names another file), and Markdown into $GITHUB_STEP_SUMMARY where that is set.
     """
-    from harness.app.gating import broken
+    from harness.app.gating import NOT_ENDED, NOT_ENDED_CODE
     from harness.errors import HarnessError
-    from harness.report.junit import broken_xml
 
     wanted = json_file or Path("gate.json")
+    _write_broken(wanted, NOT_ENDED, NOT_ENDED_CODE, names, given)
     try:
         from_file = any(name.endswith(".toml") for name in names)
-        code, document, text, pages = (_file if from_file else _stores)(names, results, given)
+        code, document, text, pages = (_file if from_file else _stores)(names, results, given | {"json_file": wanted})
     except HarnessError as problem:
-        document = broken(problem, given["on_inconclusive"])
-        _write(wanted, to_json(document), {"junitxml": broken_xml(str(problem))}, given)
-        _step_summary(f"**GATE: no judgement**: {problem}\n")
+        _write_broken(wanted, str(problem), problem.exit_code, names, given)
+        _step_summary(_no_judgement(str(problem)))
+        raise
+    except BaseException:
+        _step_summary(_no_judgement(NOT_ENDED))
         raise
     _write(wanted, to_json(document), pages, given)
     _step_summary(pages["markdown"])
@@ -139,7 +141,8 @@ def _gate_file(names: tuple[str, ...], results: Path, given: Mapping[str, Any]) 
         )
     if given["re_anchor"] and given["self_test"]:
         raise UsageError("--re-anchor and --self-test are two commands: give them one after the other.")
-    options = GateOptions(results, given["experiments"], given["on_inconclusive"], _runner(silent=given["quiet"]))
+    runner, written = _runner(silent=given["quiet"]), _written(given["json_file"], given)
+    options = GateOptions(results, given["experiments"], given["on_inconclusive"], runner, written)
     what = re_anchor if given["re_anchor"] else self_test if given["self_test"] else gate_file
     return what(read_gate_file(Path(names[0])), options)
 
@@ -157,10 +160,35 @@ def _runner(*, silent: bool) -> Any:
     return run
 
 
+def _no_judgement(why: str) -> str:
+    return f"**GATE: no judgement**: {why}\n"
+
+
+def _write_broken(wanted: Path, why: str, code: int, names: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    """Every file that this gate writes, without a judgement: no older answer is left that could be taken for this one's.
+
+    Raises UsageError where one of them is a gate file that is to be read.
+    """
+    from harness.app.gating import broken
+    from harness.errors import UsageError
+    from harness.report.junit import broken_xml
+
+    read = {Path(name).resolve() for name in names if name.endswith(".toml")}
+    lost = next((path for path in _written(wanted, given) if path.resolve() in read), None)
+    if lost is not None:
+        raise UsageError(f"{lost}: is the gate file itself, and would be written over. Name another file to write.")
+    pages = {"junitxml": broken_xml(why), "markdown": _no_judgement(why), "bencher": "{}\n"}
+    _write(wanted, to_json(broken(why, code, given["on_inconclusive"])), pages, given)
+
+
+def _written(wanted: Path, given: Mapping[str, Any]) -> tuple[Path, ...]:
+    return (wanted, *(given[option] for option in FILES if given[option] is not None))
+
+
 def _write(wanted: Path, document: str, pages: Mapping[str, str], given: Mapping[str, Any]) -> None:
     write_file(wanted, document + "\n")
     for option in FILES:
-        if given[option] is not None and option in pages:
+        if given[option] is not None:
             write_file(given[option], pages[option])
 
 

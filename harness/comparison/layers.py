@@ -18,7 +18,7 @@ from harness.comparison.checks import ENOUGH_RUNS
 from harness.comparison.compare import CandidateResult, Comparison
 from harness.comparison.judge import HANGS_ON_OUTLIERS
 from harness.comparison.samples import Sample
-from harness.comparison.words import number, p_text
+from harness.comparison.words import counted, number, p_text
 from harness.model.estimate import Decision, Verdict, finite
 from harness.stats.control_charts import e_cusum
 
@@ -36,6 +36,10 @@ THRESHOLD = 1000.0
 ANCHOR_FACTOR = 10
 """So many times the runs of a commit the anchor should have: its own error is shared by every commit."""
 MINUS_SIGN = "−"
+CREPT = (
+    "Mend what was lost. The chart does not forget it: good commits bring it down slowly, so once the mended commit is confirmed, "
+    "begin the chart anew there: `harness gate FILE --re-anchor`"
+)
 VERDICTS: tuple[Verdict, ...] = ("fail", "refused", "inconclusive")
 
 
@@ -119,7 +123,7 @@ def _hard_accuracy(one: CandidateResult, judged: Comparison, margin_pp: float) -
     value, n = one.difference_pp.value, min(one.control.n, one.candidate.n)
     if decision.decision == "refused" or value is None:
         return Layer(name, "refused", decision.reason or one.difference_pp.reason or "there is no difference to judge")
-    shown = f"{number(value, 3, sign=True)} pp with {one.candidate.n} against {one.control.n} runs"
+    shown = f"{number(value, 3, sign=True)} pp with {one.candidate.n} against {counted(one.control.n, 'run')}"
     reach = _reach(value, decision)
     facts = {
         "difference_pp": finite(value), "p": _p_worse(decision), "margin_pp": margin_pp, "alpha": judged.promise.alpha,
@@ -148,7 +152,7 @@ def _hard_time(one: CandidateResult, judged: Comparison, max_slowdown: float) ->
     if decision.decision == "refused" or speedup is None:
         return Layer(name, "refused", decision.reason or one.speedup.reason or "there are no times to judge")
     slower = 1 / speedup - 1
-    shown = f"{100 * slower:+.2f} % time over {one.invocations} process starts".replace("-", MINUS_SIGN)
+    shown = f"{100 * slower:+.2f} % time over {counted(one.invocations, 'process start')}".replace("-", MINUS_SIGN)
     reach = _reach(math.log(speedup), decision, log=True)
     facts = {
         "slowdown": finite(slower), "p": _p_worse(decision), "max_slowdown": max_slowdown, "alpha": judged.promise.alpha,
@@ -203,9 +207,9 @@ def residual(
     base = anchor["mean"] if control is None else control[1]
     se = anchor["sd"] * math.sqrt(1 / n + (0 if control is None else 1 / control[0]))
     what = (
-        f"the anchor's {anchor['n']} runs"
+        f"the anchor's {counted(anchor['n'], 'run')}"
         if control is None
-        else f"the anchor's revision, measured again ({control[0]} runs)"
+        else f"the anchor's revision, measured again ({counted(control[0], 'run')})"
     )
     return Residual(n, mean, sd, (base - mean) / se, 100 * se, what)
 
@@ -220,11 +224,14 @@ def creep_layer(log_e: float, commits: int, z: float, *, anchor_n: int, n: int, 
     evidence = math.exp(min(log_e, 700.0))
     facts = {"z": z, "log_e": log_e, "threshold": THRESHOLD, "delta": DELTA, "commits": commits}
     small = "" if anchor_n >= ANCHOR_FACTOR * n else (
-        f"; the anchor has fewer than {ANCHOR_FACTOR} times the {n} runs of a commit, so that false alarms come more often"
+        f"; the anchor has fewer than {ANCHOR_FACTOR} times the {counted(n, 'run')} of a commit, so that false alarms come more often"
     )  # fmt: skip
-    shown = f"z = {number(z, 2, sign=True)} against {against}; evidence {evidence:.3g} of {THRESHOLD:.0f} after {commits} commits"
+    shown = (
+        f"z = {number(z, 2, sign=True)} against {against}; evidence {evidence:.3g} of {THRESHOLD:.0f} "
+        f"after {counted(commits, 'commit')}"
+    )
     if log_e >= math.log(THRESHOLD):
-        return Layer("creep", "fail", f"{shown}: accuracy has crept below the anchor{small}", facts)
+        return Layer("creep", "fail", f"{shown}: accuracy has crept below the anchor{small}. {CREPT}", facts)
     return Layer("creep", "pass", f"{shown} (a false alarm in {THRESHOLD:.0f} commits or more){small}", facts)
 
 

@@ -27,6 +27,11 @@ def number(x: float, decimals: int, *, sign: bool = False) -> str:
     return (MINUS if negative else "+" if sign else "") + text
 
 
+def counted(n: int, what: str) -> str:
+    """A number of things: 1 commit, 2 commits."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def p_text(p: float | None) -> str:
     if p is None:
         return "p unknown"

@@ -10,9 +10,21 @@ Stage = Literal["screen", "confirm", "final"]
 Role = Literal["control", "candidate"]
 
 CLAIMS: tuple[Claim, ...] = ("faster", "accurate", "equivalent", "no-regression")
+TARGET_CLAIMS: tuple[Claim, ...] = ("faster", "accurate")
+"""The claims that a target is part of; the others need none."""
 PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")
 """What an experiment states before its first run, and a judgement is held to."""
 STAGES: tuple[Stage, ...] = ("screen", "confirm", "final")
+
+
+def target_in_vain(target: float | None, claim: str) -> str:
+    """Why a target that was stated for this claim would not be looked at; empty where there is none, or it would."""
+    if target is None or claim in TARGET_CLAIMS:
+        return ""
+    return (
+        f"a target of {100 * target:g} % is stated, and the claim {claim!r} does not use one: nothing would be held to it. Leave it "
+        f"out, or state a claim that uses it: {' or '.join(TARGET_CLAIMS)}."
+    )
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,7 @@ def existing_store(results: Path, name: str, others: Collection[str] = ()) -> St
     """The store `name`. Raises StoreError with the nearest name where there is none, of `others` too (names of arms)."""
     store = open_store(results, name)
     if not store.exists:
+        _require_possible(name)
         names = store_names(results)
         if not names:
             raise StoreError(
@@ -221,6 +222,19 @@ def _near(name: str, stores: Sequence[str], others: Collection[str]) -> str:
     close = nearest(name, stores)
     other = nearest(name, others) if others else ""
     return other if close.startswith("Allowed") and other.startswith("Did you mean") else close
+
+
+def _require_possible(name: str) -> None:
+    """Raise UsageError for what can be neither a store nor an experiment, so that nobody is told to run it."""
+    if name.endswith((".toml", ".py")):
+        return
+    try:
+        checked_store_name(name)
+    except UsageError as problem:
+        raise UsageError(
+            f"{name!r} can be neither a store nor an experiment: a store is a folder's name under --results DIR, an experiment a name "
+            "or a path that ends in .toml. `harness list` shows both."
+        ) from problem
 
 
 def first_value(store: Store, arm: str, column: str) -> str:

@@ -96,6 +96,13 @@ def test_a_missing_store_or_arm_never_passes_and_leaves_no_old_answer(folder: Pa
     assert (found["gate"]["verdict"], found["gate"]["exit_code"]) == ("error", 4)
 
 
+@pytest.mark.parametrize("name", ["/tmp", "../x", ".hidden", "a/b:mine"])
+def test_what_can_be_neither_store_nor_experiment_is_told_so(folder: Path, name: str) -> None:
+    code, found, text = gate(folder, name, *LIMITS)
+    assert (code, found["gate"]["verdict"]) == (2, "error")
+    assert "can be neither a store nor an experiment" in text and "harness run" not in text
+
+
 def test_an_unreadable_or_empty_store_never_passes(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "results", tmp_path / "results")
     runs = tmp_path / "results" / "same" / "runs.csv"
@@ -111,6 +118,18 @@ def test_a_margin_that_nobody_stated_is_a_configuration_error(folder: Path) -> N
     code, found, text = gate(folder, "same:base", "same:mine")
     assert (code, found["gate"]["verdict"]) == (2, "error")
     assert "--margin-pp" in text
+
+
+def test_a_target_that_the_claim_does_not_use_is_a_usage_error(folder: Path) -> None:
+    same = ("same:base", "same:mine", *LIMITS, "--target", "95%")
+    for claim in ((), ("--claim", "no-regression"), ("--claim", "equivalent")):
+        code, found, text = gate(folder, *same, *claim)
+        assert (code, found["gate"]["verdict"]) == (2, "error") and "--target: a target of 95 % is stated" in text
+        assert "faster or accurate" in " ".join(text.split())
+    code, found, _ = gate(folder, *same, "--claim", "accurate")
+    assert (code, found["target"], found["comparisons"][0]["accuracy"]["bar"]["decision"]) == (1, 0.95, "fail"), (
+        "94 % do not reach it"
+    )
 
 
 def test_usage_errors_are_2(folder: Path) -> None:

@@ -8,13 +8,14 @@ import io
 import json
 import random
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from helpers import counted, rows_of, run_cli, says, shared, write
+from helpers import counted, kill_session, rows_of, run_cli, says, shared, start_cli, wait_until, write
 
 import harness.cli
 
@@ -96,7 +97,7 @@ def test_nothing_lost_is_0(folder: Path) -> None:
     code, found, text = gate(folder, check("same"))
     assert (code, found["gate"]["verdict"]) == (0, "pass"), text
     assert layers(found) == {"hard accuracy": "pass", "hard time": "pass"}
-    assert "red from" in text and "GATE: PASS: 1 of 1 checks pass" in text
+    assert "red from" in text and "GATE: PASS: 1 of 1 check passes" in text
 
 
 @pytest.mark.parametrize(("store", "red"), [("worse", "hard accuracy"), ("slower", "hard time")])
@@ -141,6 +142,20 @@ def test_an_unreadable_or_empty_store_never_passes(folder: Path) -> None:
         assert (code, found["gate"]["verdict"]) == (4, "refused"), text
 
 
+def test_a_check_without_runs_names_the_command_that_makes_them(folder: Path) -> None:
+    write(folder, "train.py", TRAIN)
+    write(
+        folder,
+        "sub/x.toml",
+        'trainer = "../train.py"\nmargin_pp = 1\nseeds = 2\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n',
+    )
+    code, found, _ = gate(folder, '[[checks]]\nname = "mine"\nexperiment = "sub/x.toml"\nlayers = ["hard"]\n')
+    problem = found["checks"][0]["problem"]
+    assert code == 4 and "run = true" in problem
+    assert call(folder, *problem.partition("`harness ")[2].partition("`")[0].split()).returncode == 0
+    assert gate(folder, None)[0] == 3, "two runs decide nothing"
+
+
 def test_too_few_runs_never_pass(folder: Path) -> None:
     table(folder, "handful", 0.94, n=6)
     assert gate(folder, check("handful", 'layers = ["hard"]\nmargin_pp = 5'))[0] == 3
@@ -166,8 +181,22 @@ def test_times_that_cannot_be_compared_never_pass(folder: Path) -> None:
         (check("same", 'layers = ["hard"]'), "'margin_pp' is stated neither here"),
         (check("same", 'margin_pp = "x"'), "must be a number"),
         (check("same", "margin_pp = 0.1\nexpires = 0"), "a date such as"),
+        (check("same", 'margin_pp = 0.1\ntarget = 0.95\nclaim = "equivalent"'), "'equivalent' does not use one"),
+        (check("same", 'margin_pp = 0.1\ntarget = 0.95\nclaim = "no-regression"'), "a target of 95 % is stated"),
+        (check("same", "margin_pp = 0.1\ntarget = 0.95"), "a claim that uses it: faster or accurate"),
+        (
+            check("same", "max_slowdown = 5"),
+            'the value 5 would be 500 %; write 0.05 or "5%". Allowed is 0 to 1 (0% to 100%)',
+        ),
+        (check("same", "max_slowdown = 1.5"), 'would be 150 %; write 0.015 or "1.5%"'),
+        (check("same", "max_slowdown = -0.1"), "would be -10 %. Allowed is 0 to 1"),
+        (check("same", 'max_slowdown = "500%"'), "would be 500 %. Allowed is 0 to 1"),
+        (check("same", 'max_slowdown = "1"'), 'such as 0.01, or in per cent, "1%"'),
+        (check("same", "max_slowdown = true"), "must be a number"),
+        (check("same", "max_slowdown = nan"), "must be a finite number"),
         (check("same", 'experiment = "quickstart"'), "must be stated once"),
         ('[[checks]]\nname = "x"\n', "found neither"),
+        ('[checks]\nname = "x"\n', "write [[checks]], in double brackets"),
         ('[[checks]]\ncontrol = "a"\ncandidate = "b"\n', "'name' is missing"),
         (check("same") + check("same"), "two checks are called"),
         ("[[checks]\n", "not valid TOML"),
@@ -190,8 +219,7 @@ def test_usage(folder: Path) -> None:
 
 
 def test_what_a_pipeline_reads(folder: Path) -> None:
-    names = ("--junitxml", "junit.xml", "--bencher", "bencher.json", "--markdown", "gate.md")
-    code, found, _ = gate(folder, check("same") + check("slower") + check("nosuch"), *names)
+    code, found, _ = gate(folder, check("same") + check("slower") + check("nosuch"), *REPORTS)
     assert code == 1
     suites = ElementTree.parse(folder / "junit.xml").getroot()
     counts = [tuple(int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")) for suite in suites]
@@ -203,6 +231,48 @@ def test_what_a_pipeline_reads(folder: Path) -> None:
     assert found["checks"][0]["comparison"]["comparisons"][0]["verdict"] == "pass"
     done = run_cli("gate", "gate.toml", "--json", "--json-file", "other.json", cwd=folder)
     assert json.loads(done.stdout) == json.loads((folder / "other.json").read_text())
+
+
+REPORTS = ("--junitxml", "junit.xml", "--bencher", "bencher.json", "--markdown", "gate.md")
+
+
+def has_no_judgement(folder: Path, words: str) -> bool:
+    """Whether every file of a gate says that there is none, and gate.json why."""
+    head = json.loads((folder / "gate.json").read_text())["gate"]
+    suite = ElementTree.parse(folder / "junit.xml").getroot()
+    return (
+        (head["verdict"], words in head["message"], head["exit_code"] > 0) == ("error", True, True)
+        and (suite.get("errors"), suite.get("tests"), len(suite.findall(".//error"))) == ("1", "1", 1)
+        and (folder / "gate.md").read_text().startswith("**GATE: no judgement**")
+        and json.loads((folder / "bencher.json").read_text()) == {}
+    )
+
+
+def test_a_gate_that_could_not_judge_leaves_no_older_answer_in_any_file(folder: Path) -> None:
+    assert gate(folder, check("same"), *REPORTS)[0] == 0
+    assert not has_no_judgement(folder, "")
+    assert gate(folder, check("same", "margin = 1"), *REPORTS)[0] == 2
+    assert has_no_judgement(folder, "unknown key 'margin'")
+
+
+def test_a_gate_file_is_not_written_over(folder: Path) -> None:
+    path = write(folder, "gate.toml", check("same"))
+    says(call(folder, "gate", "gate.toml", "--markdown", "gate.toml"), 2, "is the gate file itself")
+    assert path.read_text() == check("same")
+
+
+def test_a_gate_that_is_interrupted_leaves_no_older_answer(repository: Path) -> None:
+    assert gate(repository, HARD, *REPORTS)[0] == 0
+    write(repository, "train.py", TRAIN.replace("    return", "    __import__('time').sleep(60)\n    return"))
+    process = start_cli("gate", "gate.toml", *REPORTS, cwd=repository)
+    try:
+        assert wait_until(lambda: "not end" in (repository / "gate.json").read_text())
+        assert wait_until(lambda: len(stores(repository)) == 2), "it measures"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130, (repository / "output.txt").read_text()
+    finally:
+        kill_session(process)
+    assert has_no_judgement(repository, "the gate did not end")
 
 
 # --- creep, anchor, history -----------------------------------------------------------------------------------
@@ -229,12 +299,14 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
     for _ in range(2):
         code, found, text = gate(folder, check("same", CREEP, "mine"))
         assert (code, layers(found)) == (0, {"hard accuracy": "pass", "creep": "pass", "budget": "pass"}), text
+    assert "after 1 commit (" in text
     records = [one for one in history(folder) if one.get("event") != "anchor"]
     assert len(records) == 1 and records[0]["z"] == pytest.approx(0, abs=1e-9), (
         "the anchor's own runs lie on the anchor"
     )
     assert {"commit", "n", "mean", "sd", "z", "log_e", "alarm"} <= set(records[0])
     path, line = folder / "gate-history.jsonl", json.dumps(records[0] | {"z": 9.0}) + "\n"
+    assert records[0]["number"] == 1
     path.write_text(path.read_text() + line + '{"torn')
     codes = []
     for number in range(4):
@@ -244,6 +316,12 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
             "a tenth of a point a commit stays below the hard rule's margin"
         )
     assert codes[0] == 0 and codes[-1] == 1
+    (creep,) = (one for one in found["checks"][0]["layers"] if one["layer"] == "creep")
+    assert "after 5 commits" in creep["message"] and "Mend what was lost" in creep["message"]
+    assert (
+        "once the mended commit is confirmed, begin the chart anew" in creep["message"]
+        and "--re-anchor" in creep["message"]
+    )
     records = [one for one in history(folder) if one.get("event") != "anchor"]
     assert records.pop(1)["z"] == 9, "a second record of a commit stays, and does not count; a torn line is cut off"
     assert len(records) == 5 and [one["alarm"] for one in records] == [False, *(code == 1 for code in codes)]
@@ -264,9 +342,12 @@ def test_an_expired_or_foreign_or_damaged_baseline_never_passes(folder: Path) ->
     path.write_text(sound)
     code, found, text = gate(folder, check("elsewhere", CREEP, "mine"))
     assert (code, layers(found)["creep"]) == (4, "refused") and "environment is not the baseline's" in text
-    for content in ("", "{}", sound.replace('"sd": ', '"sd": -'), sound.replace('"mean"', '"maen"')):
-        path.write_text(content)
-        assert gate(folder, check("same", CREEP, "mine"))[0] == 4
+    assert "git =" not in text and "Use that machine, or re-anchor" in text, "imported runs have no revision"
+    path.write_text(sound.replace(baseline["commit"], "0123456789ab"))
+    assert '(git = "0123456789ab"), use that machine' in gate(folder, check("elsewhere", CREEP, "mine"))[2]
+    path.write_text(sound.replace(baseline["commit"], "0123456789ab-12345678"))
+    assert "git =" not in gate(folder, check("elsewhere", CREEP, "mine"))[2]
+    path.write_text(sound)
     path.write_text(sound)
     assert len(history(folder)) == 1, "nothing was recorded on the way"
     (folder / "gate-history.jsonl").write_text('{"check": "mine"}\n')
@@ -274,6 +355,91 @@ def test_an_expired_or_foreign_or_damaged_baseline_never_passes(folder: Path) ->
     assert code == 4 and "line 1: is no record" in text
     code, found, _ = gate(folder, check("worse", "margin_pp = 0.1", "mine"))
     assert (code, layers(found)) == (1, {"hard accuracy": "fail", "creep": "refused"}), "it hides no loss"
+
+
+BROKEN = [
+    ("", "is no JSON"),
+    ("[]", "must be an object with the keys 'schema' and 'checks'"),
+    ("{}", "'schema', 'checks' are missing"),
+    ('{"schema": 1}', "'checks' is missing"),
+    ('{"schema": 7, "checks": {}}', "'schema' is 7; this version of the harness reads 1"),
+    ('{"schema": 1, "checks": []}', "'checks' must be an object"),
+    ('{"schema": 1, "checks": {"mine": [1]}}', "the baseline of 'mine': it must be an object"),
+    ({"sd": -0.1}, "'sd' is -0.1; it must be a number above 0"),
+    ({"sd": float("nan")}, "'sd' is nan"),
+    ({"sd": True}, "'sd' is True"),
+    ({"mean": float("inf")}, "'mean' is inf; it must be a number from 0 to 1"),
+    ({"mean": True}, "'mean' is True"),
+    ({"n": 60.0}, "'n' is 60.0; it must be a whole number"),
+    ({"cumulative_pp": float("nan")}, "'cumulative_pp' is nan"),
+    ({"expires": "soon"}, "'expires' is 'soon'; it must be a date"),
+    ({"environment": None}, "'environment' is None; it must be a text"),
+    ({"original": 1}, "'original.mean' is None"),
+    ({"original": {"mean": False}}, "'original.mean' is False"),
+]
+
+
+def test_a_broken_baseline_never_passes_and_says_what_is_wrong(folder: Path) -> None:
+    anchored(folder)
+    path = folder / "gate-baseline.json"
+    sound = json.loads(path.read_text())
+    lacking = {key: value for key, value in sound["checks"]["mine"].items() if key != "mean"}
+    whole = [(json.dumps(sound | {"checks": {"mine": lacking}}), "the baseline of 'mine': 'mean' is missing")]
+    for change, words in [*BROKEN, *whole]:
+        one = sound["checks"]["mine"] | (change if isinstance(change, dict) else {})
+        path.write_text(change if isinstance(change, str) else json.dumps(sound | {"checks": {"mine": one}}))
+        code, found, text = gate(folder, check("same", CREEP, "mine"))
+        assert (code, layers(found)["creep"]) == (4, "refused") and words in " ".join(text.split()), text
+    assert len(history(folder)) == 1
+
+
+NO_NUMBERS = [
+    *(("z", value) for value in ("NaN", "-Infinity", "1e999", "1e300", "true", '"3"')),
+    ("log_e", "NaN"),
+    ("number", "1.5"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), NO_NUMBERS)
+def test_a_record_with_what_is_no_number_never_passes(folder: Path, key: str, value: str) -> None:
+    anchored(folder)
+    gate(folder, check("same", CREEP, "mine"))
+    record = json.dumps(history(folder)[-1] | {key: 0, "commit": "another", "number": 2} | {key: 987}).replace(
+        "987", value
+    )
+    with (folder / "gate-history.jsonl").open("a") as file:
+        file.write(record + "\n")
+    code, found, text = gate(folder, check("same", CREEP, "mine"))
+    assert (code, layers(found)["creep"]) == (4, "refused") and f"line 3: is no record of a commit: '{key}' is" in text
+
+
+def test_a_history_that_lacks_its_anchor_or_a_record_never_passes(folder: Path) -> None:
+    baseline = anchored(folder)
+    for number in range(4):
+        gate(folder, check(f"creep{number}", "margin_pp = 0.2", "mine"))
+    path = folder / "gate-history.jsonl"
+    first, *others = whole = path.read_text().splitlines(keepends=True)
+    assert [json.loads(line)["number"] for line in whole] == [0, 1, 2, 3, 4]
+    red = check("creep3", "margin_pp = 0.2", "mine")
+    assert gate(folder, red)[0] == 1
+    cases = [
+        (None, f"is not there, which holds the commits since the anchor {baseline['id']}"),
+        ([], f"does not hold the line of the anchor {baseline['id']}"),
+        (others, "does not hold the line of the anchor"),
+        ([first, *others[2:]], "records 1, 2 of 'mine' since its anchor"),
+        ([first, others[0], *others[2:]], "record 2 of 'mine' since its anchor"),
+        ([first, *others[:-1], others[-1].replace('"number": 4, ', "")], "has no number"),
+    ]
+    for lines, words in cases:
+        path.unlink(missing_ok=True)
+        if lines is not None:
+            path.write_text("".join(lines))
+        code, found, text = gate(folder, red)
+        assert (code, layers(found)["creep"]) == (4, "refused"), text
+        assert words in text and "Restore the file from a copy" in text and "--re-anchor" in text
+        assert not path.exists() if lines is None else path.read_text() == "".join(lines)
+    path.write_text("".join([*whole, others[1]]))
+    assert gate(folder, red)[0] == 1, "two pipelines that met at one commit leave two records of one number"
 
 
 def test_only_a_confirmed_change_becomes_the_anchor(folder: Path) -> None:
@@ -390,6 +556,15 @@ def test_the_same_code_with_the_same_results_needs_no_proof(repository: Path) ->
     assert gate(repository, claim)[0] == 3, "with other code the same results on a few seeds prove nothing so fine"
 
 
+def test_a_target_that_only_the_experiment_states_may_stand(repository: Path) -> None:
+    for claim in ("", 'claim = "no-regression"\n'):
+        write(repository, "x.toml", f"target = 0.95\n{claim}{EXPERIMENT}")
+        code, _, text = gate(repository, HARD + "target = 0.95\n")
+        assert code == 2 and "the claim 'no-regression' does not use one" in " ".join(text.split())
+        assert not (repository / "results").exists(), "it is said before the first run"
+    assert gate(repository, HARD)[0] == 0
+
+
 @pytest.mark.slow
 def test_a_slowdown_is_measured_again_over_four_times_the_process_starts(repository: Path) -> None:
     slow = TRAIN.replace("import random\n", "import random\nimport time\n").replace(
@@ -452,6 +627,8 @@ def test_the_anchor_is_measured_and_then_followed(repository: Path) -> None:
     path = repository / "gate-baseline.json"
     elsewhere = path.read_text().replace(baseline["environment"], "0" * len(baseline["environment"]))
     path.write_text(elsewhere.replace(baseline["id"], "another"))
+    lines = repository / "gate-history.jsonl"
+    lines.write_text(lines.read_text().replace(baseline["id"], "another"))
     code, found, said = gate(repository, text)
     assert code == 0 and "the anchor's revision, measured again" in said, "the control runs the anchor's code"
     path.write_text(path.read_text().replace(baseline["code_hash"], "0" * 12))
@@ -471,9 +648,35 @@ def test_the_gate_proves_that_it_can_fail(repository: Path) -> None:
     assert all("planted" not in name for name in stores(repository))
 
 
+def wide_enough(folder: Path, words: str, said: str) -> bool:
+    """Whether the self-test passes with as many runs as it asked for."""
+    runs = int(said.partition(words)[2].split()[0])
+    assert 12 < runs < 2000
+    table(folder, "many", 0.94, n=runs)
+    return gate(folder, check("many", 'layers = ["hard"]\nmargin_pp = 0.01'), "--self-test")[0] == 0
+
+
+def test_a_slowdown_that_is_not_seen_says_how_many_process_starts_would_do(folder: Path) -> None:
+    path = folder / "results" / "same" / "runs.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:  # each process start has a pace of its own, for each arm
+        pace = random.Random(row["invocation"] + row["arm"]).gauss(1, 0.06)
+        row["time_s"] = str(float(row["time_s"]) * pace)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    code, _, said = gate(folder, check("same"), "--self-test")
+    assert code == 1 and "hard time" in said and "NOT SEEN" in said, said
+    starts = int(" ".join(said.split()).partition("Make more process starts (about ")[2].split()[0])
+    assert 6 < starts < 100 and "or allow a larger max_slowdown" in said
+
+
 def test_a_gate_that_cannot_see_its_margin_fails_the_self_test(folder: Path) -> None:
     code, found, said = gate(folder, check("few", 'layers = ["hard"]\nmargin_pp = 0.01'), "--self-test")
     assert code == 1 and "NOT SEEN (pass)" in said
+    assert wide_enough(folder, "Make more runs (about ", said), "as many seeds as it says would do"
     code, found, said = gate(folder, check("same"), "--self-test")
     assert code == 0, said
     assert list(layers(found)) == ["self-test hard accuracy, accuracy", "self-test hard time, time"]
