@@ -37,7 +37,7 @@ class Variant:
         return stage + ([] if self.store is None else ["--as", self.store])
 
 
-def command_for(way: Mapping[str, Any], asked: Asked, ladder: Ladder) -> dict[str, Any]:
+def command_for(way: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     """A command to paste (`command`), the runs that its dry run plans (`dry_run`), and why seeds are fresh (`fresh`).
 
     `command` is None where no variant does what was priced, with the reason.
@@ -45,7 +45,7 @@ def command_for(way: Mapping[str, Any], asked: Asked, ladder: Ladder) -> dict[st
     why = reason = ""
     for variant in _variants(way["design"], asked):
         try:
-            found = _dry_run(way, asked, ladder, variant)
+            found = _dry_run(way, asked, variant)
         except HarnessError as problem:
             why = why or str(problem).partition(". ")[0]
             reason = reason or str(problem)
@@ -65,22 +65,23 @@ def _variants(design: str, asked: Asked) -> Iterator[Variant]:
     experiment = load(asked.names, Request(experiments=asked.experiments))[0]
     screens = design == "fixed" and experiment.stage == "screen"
     yield Variant("confirm" if screens else None)
-    if design != "ladder":
+    if "ladder" not in design:
         yield Variant("final")
     for number in range(2, 10):
         yield Variant("confirm" if screens else None, f"{experiment.name}-{number}")
 
 
-def _dry_run(way: Mapping[str, Any], asked: Asked, ladder: Ladder, variant: Variant) -> dict[str, Any]:
+def _dry_run(way: Mapping[str, Any], asked: Asked, variant: Variant) -> dict[str, Any]:
     """What the command would plan, by its own code."""
     from harness import spec
     from harness.app import laddering, preparing, sequential
 
-    seeds = None if way["design"] == "ladder" else way["seeds"]
+    seeds = None if "sizes" in way else way["seeds"]
     request = spec.Request(spec.parse_sets(asked.sets), None, (), seeds, variant.stage, asked.experiments)
     experiment = spec.load(asked.names, request)[0]
     options = preparing.RunOptions(asked.results, variant.store)
-    if way["design"] == "ladder":
+    if "sizes" in way:
+        ladder = Ladder(tuple(way["sizes"]), tuple(way["keep"]))
         found = laddering.dry_run(laddering.planned_ladder(experiment, ladder), ladder, options)
         sums = {key: sum(stage[key] for stage in found["stages"]) for key in ("trainings", "warmups", "invocations")}
         found = found | sums
@@ -95,8 +96,10 @@ def _dry_run(way: Mapping[str, Any], asked: Asked, ladder: Ladder, variant: Vari
 
 
 def _command(way: Mapping[str, Any], asked: Asked, variant: Variant) -> str:
-    words: Sequence[str] = ["harness", "ladder" if way["design"] == "ladder" else "run", *asked.names]
-    size = [] if way["design"] == "ladder" else ["--seeds", str(way["seeds"])]
+    climbs = "sizes" in way
+    words: Sequence[str] = ["harness", "ladder" if climbs else "run", *asked.names]
+    size = [] if climbs else ["--seeds", str(way["seeds"])]
+    size += ["--sizes", ",".join(map(str, way["sizes"]))] if way["design"] == "larger-ladder" else []
     how = ["--until-decided"] if way["design"] == "until-decided" else []
     sets = [word for pair in asked.sets for word in ("--set", pair)]
     places = ["--results", str(asked.results)] if asked.results != Path("results") else []

@@ -28,9 +28,11 @@ def plan(
 
     `alpha` None is that of the experiment, else .05.
     """
-    _refuse_no_numbers(wish, price_per_hour)
+    _refuse_no_numbers(wish, price_per_hour, alpha)
     known = known_of(names, results, experiments) if names else Known()
     wish = replace(wish, alpha=alpha or known.stated("alpha") or 0.05)
+    if wish.alpha == wish.power == 0.5:
+        raise UsageError("--alpha 0.5 with --power 0.5 asks for a coin, not a test. Lower alpha or raise the power.")
     own_difference = wish.difference_pp
     if wish.difference_pp is None and wish.seeds is None:
         wish = replace(wish, difference_pp=known.stated("margin_pp") or None)
@@ -50,9 +52,9 @@ def plan(
     return document | {"notes": _notes(wish, known, own=own)}
 
 
-def _refuse_no_numbers(wish: Wish, price_per_hour: float | None) -> None:
+def _refuse_no_numbers(wish: Wish, price_per_hour: float | None, alpha: float | None) -> None:
     values = {"--difference-pp": wish.difference_pp, "--sd-pp": wish.sd_pp, "--price-per-hour": price_per_hour}
-    for option, value in values.items():
+    for option, value in (values | {"--alpha": alpha, "--power": wish.power}).items():
         if value is not None and not math.isfinite(value):
             raise UsageError(f"{option}: {value} is no number to plan with. Give a finite one, such as 0.1.")
 
@@ -157,7 +159,7 @@ def _ways(
             "a run makes the control's runs anew, interleaved; against frozen ones time decides nothing"
         )
     else:
-        out |= command_for(way, asked, ladder)
+        out |= command_for(way, asked)
     return out | {"time": _time(wish, way, setting, known)}
 
 
@@ -230,12 +232,14 @@ def _time(wish: Wish, way: Mapping[str, Any], setting: Setting, known: Known) ->
 
     assert known.speeds is not None
     speeds = known.speeds
-    level = wish.alpha if setting.candidates == 1 or way["design"] == "ladder" else _split(wish.alpha, setting)
-    starts = way["invocations"] if way["design"] != "ladder" else setting.starts(way["seeds"])
+    several = way["design"] == "fixed" and setting.candidates > 1
+    level = family_level(wish.alpha, setting.candidates, dunnett=False) if several else way["level"]
+    power = (1 + wish.power) / 2 if out["claim"] == "equivalent" else wish.power  # two tests, and both must pass
+    starts = setting.starts(way["seeds"]) if "sizes" in way else way["invocations"]  # a ladder decides on its last runs
     most = way["looks"][-1] if "looks" in way else way["seeds"]
     sd = speeds.sd_of_a_start(most / starts)
-    reach = detectable_log_ratio(sd_between=sd, invocations=starts, alpha=level, power=wish.power)
-    wanted = invocations(log_ratio=speeds.log_speedup, sd_between=sd, alpha=level, power=wish.power)
+    reach = detectable_log_ratio(sd_between=sd, invocations=starts, alpha=level, power=power)
+    wanted = invocations(log_ratio=speeds.log_speedup, sd_between=sd, alpha=level, power=power)
     return out | {
         "starts": starts,
         "detectable": None if reach is None else math.expm1(reach),
@@ -245,11 +249,6 @@ def _time(wish: Wish, way: Mapping[str, Any], setting: Setting, known: Known) ->
         if reach is not None
         else f"{starts} process starts are fewer than 5, and below 5 no time is judged",
     }
-
-
-def _split(alpha: float, setting: Setting) -> float:
-    """Times of several candidates are held to Bonferroni's level."""
-    return family_level(alpha, setting.candidates, dunnett=False)
 
 
 def _untimed(way: Mapping[str, Any], setting: Setting, known: Known) -> str:

@@ -13,6 +13,7 @@ from scipy import special
 from harness.design.ladder import Ladder
 from harness.design.looks import LookPlan, plan_looks
 from harness.design.plan import default_invocations
+from harness.design.seeds import SEEDS_PER_STREAM
 from harness.stats import sequential
 from harness.stats.multiplicity import critical_value, loadings
 
@@ -70,14 +71,19 @@ def ways(
     """Each way with its runs, warm-ups and process starts, and its networks: without an effect, with the planned one, at most.
 
     `fixed` decides about all candidates beside one control, at the level of a family (`seeds_at` a level: the seeds for it);
-    `until-decided` about one after the other, each with a control of its own; the ladder chooses among them and decides about one.
+    `until-decided` about one after the other, each with a control of its own. The ladder chooses among them and decides about one;
+    `larger-ladder` is the same with as many runs in its last stage as the difference takes, where it has fewer. `level` is the
+    one-sided level at which accuracy is decided at the end.
     """
     one = max(level.need, setting.least)
-    together = one
-    if setting.candidates > 1:
-        together = max(seeds_at(family_level(level.alpha, setting.candidates, dunnett=True)) or one, setting.least)
-    out = [_fixed(setting, together), _until_decided(setting, level, one)]
-    return out if ladder is None else [*out, _ladder(setting, ladder)]
+    family = family_level(level.alpha, setting.candidates, dunnett=True)
+    together = one if setting.candidates == 1 else max(seeds_at(family) or one, setting.least)
+    out = [_fixed(setting, together) | {"level": family}, _until_decided(setting, level, one)]
+    if ladder is not None:
+        out.append(_ladder("ladder", setting, ladder, level))
+    if ladder is not None and ladder.sizes[-1] < one <= SEEDS_PER_STREAM:
+        out.append(_ladder("larger-ladder", setting, Ladder((*ladder.sizes[:-1], one), ladder.keep), level))
+    return out
 
 
 def _fixed(setting: Setting, seeds: int) -> dict[str, Any]:
@@ -109,6 +115,7 @@ def _until_decided(setting: Setting, level: Level, seeds: int) -> dict[str, Any]
         "full_effect": one * expected_runs(plan, level.drift(plan.largest), setting.least),
         "most": one * plan.largest,
         "looks": list(plan.runs),
+        "level": float(special.ndtr(-plan.efficacy[-1])),
     }
 
 
@@ -120,7 +127,7 @@ def expected_runs(plan: LookPlan, drift: float, least: int) -> float:
     return float(stops @ np.array(plan.runs[:-1])) + (1 - float(stops.sum())) * plan.largest
 
 
-def _ladder(setting: Setting, ladder: Ladder) -> dict[str, Any]:
+def _ladder(name: str, setting: Setting, ladder: Ladder, level: Level) -> dict[str, Any]:
     left, totals = setting.candidates, np.zeros(4, dtype=int)
     for number, size in enumerate(ladder.sizes):
         arms, starts = left + setting.control, setting.starts(size)
@@ -128,7 +135,7 @@ def _ladder(setting: Setting, ladder: Ladder) -> dict[str, Any]:
         left = ladder.kept(number, left) if number < len(ladder.keep) else left
     runs, warmups, starts, networks = (int(n) for n in totals)
     return {
-        "design": "ladder",
+        "design": name,
         "seeds": ladder.sizes[-1],
         "runs": runs,
         "warmups": warmups,
@@ -136,6 +143,7 @@ def _ladder(setting: Setting, ladder: Ladder) -> dict[str, Any]:
         "no_effect": networks,
         "full_effect": networks,
         "most": networks,
+        "level": level.alpha,
         **ladder.as_dict(),
     }
 
@@ -150,12 +158,13 @@ def recommended(priced: list[dict[str, Any]], need: int) -> tuple[str, str]:
     if "ladder" not in way:
         return "until-decided", "it stops as soon as it is decided"
     ladder, fixed = way["ladder"], way["fixed"]
-    size = f"the ladder trains {ladder['most']:,} networks, whatever the difference asked for"
+    size = f"a ladder trains {ladder['most']:,} networks whatever the difference asked for"
     if ladder["seeds"] < need:
-        return "fixed", f"{size}, and its last {ladder['seeds']} runs are fewer than the {need} that this one takes"
-    if ladder["most"] < fixed["most"]:
-        return "ladder", f"{size}; to decide about all candidates at once takes {fixed['most']:,}"
-    return (
-        "fixed",
-        f"{size}; to decide about all candidates at once takes {fixed['most']:,}, and says something of each",
-    )
+        size += f", and its last {ladder['seeds']} runs are fewer than the {need} that this one takes"
+    chosen = ladder if ladder["seeds"] >= need else way.get("larger-ladder")
+    all_at_once = f"to decide about all candidates at once takes {fixed['most']:,}"
+    if chosen is None or chosen["most"] >= fixed["most"]:
+        return "fixed", f"{size}; {all_at_once}, and says something of each"
+    if chosen is ladder:
+        return "ladder", f"{size}; {all_at_once}"
+    return "larger-ladder", f"{size}; with {chosen['seeds']} it trains {chosen['most']:,}, and {all_at_once}"

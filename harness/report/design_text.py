@@ -11,6 +11,7 @@ PLACEHOLDER = {
     "fixed": "harness run EXPERIMENT --seeds {seeds}",
     "until-decided": "harness run EXPERIMENT --until-decided --seeds {seeds}",
     "ladder": "harness ladder EXPERIMENT",
+    "larger-ladder": "harness ladder EXPERIMENT --sizes {sizes}",
 }
 
 
@@ -134,7 +135,7 @@ def _command_lines(document: Mapping[str, Any]) -> list[str]:
     best = next(way for way in document["designs"] if way["design"] == document["recommended"])
     why = document["why"]
     if document["command"] is None:
-        how = PLACEHOLDER[best["design"]].format(seeds=best["seeds"])
+        how = PLACEHOLDER[best["design"]].format(seeds=best["seeds"], sizes=",".join(map(str, best.get("sizes", ()))))
         reason = document["command_reason"]
         lines = [] if reason is None else [f"  no command to paste: {reason}"]
         return [f"recommended: `{how}`: {why}", *lines]
