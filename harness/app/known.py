@@ -197,6 +197,7 @@ def _with_pairs(known: Known, arms: Sequence[Chosen], experiment: Experiment | N
         candidates = max(1, len(arms) - 1)
         whole = max(2, len(arms)) - len(found)
         networks = tuple(max(1, whole - candidates + c) for c in range(candidates + 1))
+        found = {arm.arm: found[arm.arm] for arm in arms if arm.arm in found and (not own or arm.config_hash != own)}
         return _used(replace(known, shared=tuple(found), networks=networks), found, len(arms) - 1 - copies)
     control, names = experiment.control, [arm.name for arm in experiment.candidates]
     if control is None or not names:

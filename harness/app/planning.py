@@ -12,7 +12,7 @@ from harness.app.commands import Asked, command_for
 from harness.app.known import Known, known_of
 from harness.design.ladder import Ladder
 from harness.design.power import Wish, design_for, seeds_for
-from harness.design.ways import Level, Setting, family_level, recommended, ways
+from harness.design.ways import Level, Setting, family_level, recommended, seeds_for_starts, ways
 from harness.errors import UsageError
 
 
@@ -132,9 +132,10 @@ def _ways(
     frozen = wish.control_runs is not None and not known.shared
     setting = _setting(known, ENOUGH_RUNS, frozen=frozen)
     ladder = _stated_ladder(known, asked)
+    family = family_level(wish.alpha, setting.candidates, dunnett=wish.pair_sd_pp is None)
     priced = ways(
         setting,
-        Level(wish.alpha, wish.power, need),
+        Level(wish.alpha, wish.power, need, family),
         lambda level: seeds_for(replace(wish, alpha=level), difference, sd),
         ladder if setting.candidates > 1 else None,
     )
@@ -153,7 +154,7 @@ def _ways(
         "command_reason": None,
     }
     if known.experiment is None:
-        out["command_reason"] = "a store is no experiment: name one that can be run" if asked.names else None
+        out["command_reason"] = _no_experiment(known) if asked.names else None
     elif frozen:
         out["command_reason"] = (
             "a run makes the control's runs anew, interleaved; against frozen ones time decides nothing"
@@ -161,6 +162,12 @@ def _ways(
     else:
         out |= command_for(way, asked)
     return out | {"time": _time(wish, way, setting, known)}
+
+
+def _no_experiment(known: Known) -> str:
+    """A store that is not named like an experiment; with which preset it was made, where it says so."""
+    preset = known.stated("preset")
+    return "a store cannot be run: name its experiment" + (f" (these runs are of preset {preset})" if preset else "")
 
 
 def _setting(known: Known, least: int, *, frozen: bool) -> Setting:
@@ -223,8 +230,18 @@ def _time(wish: Wish, way: Mapping[str, Any], setting: Setting, known: Known) ->
     """What the planned process starts can show of time; None where the claim needs none."""
     if not setting.timed:
         return None
-    out: dict[str, Any] = {"claim": known.stated("claim") or "faster", "starts": way["invocations"], "detectable": None}
-    out |= {"stored": None, "starts_needed": None, "reason": None, "max_slowdown": known.stated("max_slowdown")}
+    out: dict[str, Any] = {
+        "claim": known.stated("claim") or "faster",
+        "starts": way["invocations"],
+        "seeds": way["seeds"],
+    }
+    out |= {
+        "stored": None,
+        "starts_needed": None,
+        "seeds_for_starts": None,
+        "reason": None,
+        "max_slowdown": known.stated("max_slowdown"),
+    }
     reason = _untimed(way, setting, known)
     if reason:
         return out | {"reason": reason}
@@ -240,11 +257,15 @@ def _time(wish: Wish, way: Mapping[str, Any], setting: Setting, known: Known) ->
     sd = speeds.sd_of_a_start(most / starts)
     reach = detectable_log_ratio(sd_between=sd, invocations=starts, alpha=level, power=power)
     wanted = invocations(log_ratio=speeds.log_speedup, sd_between=sd, alpha=level, power=power)
+    more = None
+    if wanted is not None and wanted > starts and way["design"] == "until-decided":
+        more = seeds_for_starts(wanted, setting, wish.alpha)
     return out | {
         "starts": starts,
         "detectable": None if reach is None else math.expm1(reach),
         "stored": asdict(speeds) | {"speedup": math.exp(speeds.log_speedup)},
         "starts_needed": wanted if out["claim"] == "faster" else None,
+        "seeds_for_starts": more if out["claim"] == "faster" else None,
         "reason": None
         if reach is not None
         else f"{starts} process starts are fewer than 5, and below 5 no time is judged",

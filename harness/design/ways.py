@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from harness.design.ladder import Ladder
-from harness.design.looks import LookPlan, plan_looks
+from harness.design.looks import LOOKS, LookPlan, plan_looks
 from harness.design.plan import default_invocations
 from harness.design.seeds import SEEDS_PER_STREAM
 from harness.stats import sequential
@@ -47,11 +47,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Level:
-    """One-sided `alpha` and the `power` for the difference asked for, which `need` runs an arm have."""
+    """One-sided `alpha` and the `power` for the difference asked for, which `need` runs an arm have.
+
+    `family` is the level of one candidate where all are judged together.
+    """
 
     alpha: float
     power: float
     need: int
+    family: float
 
     def drift(self, runs: int) -> float:
         """The expected z of so many runs an arm if the difference is there."""
@@ -76,9 +80,8 @@ def ways(
     one-sided level at which accuracy is decided at the end.
     """
     one = max(level.need, setting.least)
-    family = family_level(level.alpha, setting.candidates, dunnett=True)
-    together = one if setting.candidates == 1 else max(seeds_at(family) or one, setting.least)
-    out = [_fixed(setting, together) | {"level": family}, _until_decided(setting, level, one)]
+    together = one if setting.candidates == 1 else max(seeds_at(level.family) or one, setting.least)
+    out = [_fixed(setting, together) | {"level": level.family}, _until_decided(setting, level, one)]
     if ladder is not None:
         out.append(_ladder("ladder", setting, ladder, level))
     if ladder is not None and ladder.sizes[-1] < one <= SEEDS_PER_STREAM:
@@ -117,6 +120,12 @@ def _until_decided(setting: Setting, level: Level, seeds: int) -> dict[str, Any]
         "looks": list(plan.runs),
         "level": float(special.ndtr(-plan.efficacy[-1])),
     }
+
+
+def seeds_for_starts(starts: int, setting: Setting, alpha: float) -> int | None:
+    """The fewest seeds of a small plan of looks (up to three an arm and look) with so many process starts; None where none has."""
+    plans = ((n, plan_looks(n, alpha=alpha, timed=setting.timed)) for n in range(setting.least, 3 * LOOKS + 1))
+    return next((n for n, plan in plans if plan.starts[-1] >= starts), None)
 
 
 def expected_runs(plan: LookPlan, drift: float, least: int) -> float:

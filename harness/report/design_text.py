@@ -13,6 +13,8 @@ PLACEHOLDER = {
     "ladder": "harness ladder EXPERIMENT",
     "larger-ladder": "harness ladder EXPERIMENT --sizes {sizes}",
 }
+MOST_STARTS = 200
+"""More process starts are not proposed."""
 
 
 def design_text(document: Mapping[str, Any]) -> str:
@@ -126,8 +128,15 @@ def _time_lines(time: Mapping[str, Any] | None) -> list[str]:
 def _needed(time: Mapping[str, Any]) -> str:
     if time["claim"] != "faster":
         return ""
-    needed = time["starts_needed"]
-    return ", and no number of starts shows that" if needed is None else f", which takes {needed} starts"
+    needed, planned = time["starts_needed"], time["starts"]
+    if needed is None:
+        return ", and no number of starts shows that"
+    if needed <= planned:
+        return f", which takes {needed} starts"
+    more = time["seeds_for_starts"]
+    fixed = f"in one go, --seeds {max(needed, time['seeds'])} --set invocations={needed} has them"
+    how = f": --seeds {more} has them" if more else f": {fixed}" if needed <= MOST_STARTS else ""
+    return f", which takes {needed} starts, more than are planned{how}"
 
 
 def _command_lines(document: Mapping[str, Any]) -> list[str]:

@@ -256,6 +256,28 @@ def test_what_the_process_starts_show_of_time(made, plan, say) -> None:
     assert "the seeds are for accuracy alone" in say("plan", "pair")[1]
 
 
+def test_where_time_takes_more_process_starts_the_plan_says_which_seeds_have_them(plan, say, made, tmp_path) -> None:
+    """The stored blocks with the candidate's times drawn nearer: a speed-up that twelve or so process starts show."""
+    rows = (made / "results/pair/runs.csv").read_text().splitlines()
+    header = rows[0].split(",")
+    arm, block, time = (header.index(name) for name in ("arm", "block", "time_s"))
+    near = [0.6, 1.9, 0.7, 2.2, 1.5, 0.9]
+    for i, row in enumerate(rows[1:], 1):
+        cells = row.split(",")
+        cells[time] = "1.0" if cells[arm] == "plain" else f"{1 - near[int(cells[block] or 0) % 6] / 100:.4f}"
+        rows[i] = ",".join(cells)
+    write(tmp_path, "results/pair/runs.csv", "\n".join(rows) + "\n")
+    write(tmp_path, "results/pair/experiment.json", (made / "results/pair/experiment.json").read_text())
+    found = plan("pair", "--results", tmp_path / "results", "--difference-pp", 1, "--power", 0.999)
+    known = found["time"]
+    assert known["starts"] == 9 < known["starts_needed"] <= 15 and found["seeds"] <= 10
+    words = [*shlex.split(found["command"])[1:], "--dry-run", "--json"]
+    words[words.index("--seeds") + 1] = str(known["seeds_for_starts"])
+    code, out, err = say(*words)
+    assert code == 0, err
+    assert json.loads(out)["invocations"] >= known["starts_needed"]
+
+
 def test_where_no_times_are_stored_time_cannot_be_planned(plan, say) -> None:
     time = plan("fresh", "--sd-pp", 0.3)["time"]
     assert time["detectable"] is None and "no runs of both arms are stored together" in time["reason"]
