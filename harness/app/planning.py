@@ -10,9 +10,10 @@ from typing import Any
 
 from harness.app.commands import Asked, command_for
 from harness.app.known import Known, known_of
+from harness.app.starts import time_of
 from harness.design.ladder import Ladder
 from harness.design.power import Wish, design_for, seeds_for
-from harness.design.ways import Level, Setting, family_level, recommended, seeds_for_starts, ways
+from harness.design.ways import Level, Setting, family_level, recommended, ways
 from harness.errors import UsageError
 
 
@@ -161,7 +162,7 @@ def _ways(
         )
     else:
         out |= command_for(way, asked)
-    return out | {"time": _time(wish, way, setting, known)}
+    return out | {"time": time_of(wish, way, setting, known)}
 
 
 def _no_experiment(known: Known) -> str:
@@ -221,59 +222,3 @@ def _add_hours(way: dict[str, Any], setting: Setting, known: Known, price_per_ho
         hours = None if seconds is None else way[key] * warm * seconds / 3600
         way[f"hours_{key}"] = hours
         way[f"price_{key}"] = None if hours is None or price_per_hour is None else hours * price_per_hour
-
-
-# --- time ------------------------------------------------------------------------------------------------------
-
-
-def _time(wish: Wish, way: Mapping[str, Any], setting: Setting, known: Known) -> dict[str, Any] | None:
-    """What the planned process starts can show of time; None where the claim needs none."""
-    if not setting.timed:
-        return None
-    out: dict[str, Any] = {
-        "claim": known.stated("claim") or "faster",
-        "starts": way["invocations"],
-        "seeds": way["seeds"],
-    }
-    out |= {
-        "stored": None,
-        "starts_needed": None,
-        "seeds_for_starts": None,
-        "reason": None,
-        "max_slowdown": known.stated("max_slowdown"),
-    }
-    reason = _untimed(way, setting, known)
-    if reason:
-        return out | {"reason": reason}
-    from harness.stats.power import detectable_log_ratio, invocations
-
-    assert known.speeds is not None
-    speeds = known.speeds
-    several = way["design"] == "fixed" and setting.candidates > 1
-    level = family_level(wish.alpha, setting.candidates, dunnett=False) if several else way["level"]
-    power = (1 + wish.power) / 2 if out["claim"] == "equivalent" else wish.power  # two tests, and both must pass
-    starts = setting.starts(way["seeds"]) if "sizes" in way else way["invocations"]  # a ladder decides on its last runs
-    most = way["looks"][-1] if "looks" in way else way["seeds"]
-    sd = speeds.sd_of_a_start(most / starts)
-    reach = detectable_log_ratio(sd_between=sd, invocations=starts, alpha=level, power=power)
-    wanted = invocations(log_ratio=speeds.log_speedup, sd_between=sd, alpha=level, power=power)
-    more = None
-    if wanted is not None and wanted > starts and way["design"] == "until-decided":
-        more = seeds_for_starts(wanted, setting, wish.alpha)
-    return out | {
-        "starts": starts,
-        "detectable": None if reach is None else math.expm1(reach),
-        "stored": asdict(speeds) | {"speedup": math.exp(speeds.log_speedup)},
-        "starts_needed": wanted if out["claim"] == "faster" else None,
-        "seeds_for_starts": more if out["claim"] == "faster" else None,
-        "reason": None
-        if reach is not None
-        else f"{starts} process starts are fewer than 5, and below 5 no time is judged",
-    }
-
-
-def _untimed(way: Mapping[str, Any], setting: Setting, known: Known) -> str:
-    """Why nothing can be said of time; empty where something can."""
-    if known.speeds is None:
-        return f"{known.no_speeds or 'no times are stored'}; the first look at time is at 5 process starts"
-    return ""

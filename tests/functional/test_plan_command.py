@@ -307,7 +307,7 @@ def test_a_file_a_store_and_scripts_can_be_named(plan) -> None:
 def test_a_store_without_its_experiment_is_planned_from_its_runs(made, plan, say, tmp_path) -> None:
     elsewhere = plan("pair", "--experiments", tmp_path, "--difference-pp", 0.1)
     assert elsewhere["seeds"] == plan("pair", "--difference-pp", 0.1)["seeds"]
-    assert elsewhere["command"] is None and "a store is no experiment" in elsewhere["command_reason"]
+    assert elsewhere["command"] is None and "a store cannot be run" in elsewhere["command_reason"]
     assert elsewhere["time"]["detectable"] is not None, "the store says what was claimed"
 
 
