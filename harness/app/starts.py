@@ -51,7 +51,7 @@ def _shown(
     found: dict[str, Any] = {"stored": asdict(speeds) | {"speedup": math.exp(speeds.log_speedup)}}
     if reach is None:
         return found | {"reason": f"{starts} process starts are too few: below 5 no time is judged"}
-    found["detectable"] = math.expm1(reach)
+    found["detectable"] = math.expm1(min(reach, 700.0))
     if claim != "faster":
         return found
     needed = invocations(log_ratio=speeds.log_speedup, sd_between=sd, alpha=level, power=power)
