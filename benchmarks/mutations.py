@@ -182,8 +182,8 @@ MUTATIONS = (
     Mutation(
         "forgotten anchor term in sample sizes",
         "stats/power.py",
-        " ** 2 - sd * sd / control_runs\n",
-        " ** 2\n",
+        "wanted * wanted - control_sd * control_sd / control_runs\n",
+        "wanted * wanted\n",
         (POWER,),
     ),
     Mutation(

@@ -3,5 +3,5 @@
 preparing   before the first run            showing    list, show
 running     the campaign                    checking   verify, export
 judging     compare, summary, aa            lengths    speedup
-planning    plan
+planning    plan (known: what is stored; starts: time; commands: what to paste)
 """

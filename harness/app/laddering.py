@@ -51,8 +51,11 @@ class Climbed:
     runs: Mapping[str, Mapping[str, int]] | None = None
 
 
-def planned_ladder(experiment: Experiment, ladder: Ladder, given: str) -> Experiment:
-    """The experiment with the plan that its store will keep. Raises UsageError where there is nothing to choose from."""
+def planned_ladder(experiment: Experiment, ladder: Ladder, given: str = "") -> Experiment:
+    """The experiment (on the command line: `given`) with the plan that its store will keep.
+
+    Raises UsageError where there is nothing to choose from.
+    """
     from harness.comparison.ladder import RULES
 
     names = [arm.name for arm in experiment.candidates]
@@ -62,7 +65,7 @@ def planned_ladder(experiment: Experiment, ladder: Ladder, given: str) -> Experi
         raise UsageError(
             f"{experiment.name} has {only}, and a ladder chooses among several. "
             + (
-                f"Decide on it directly: `harness run {given} --stage {stage} --seeds {size}`."
+                f"Decide on it directly: `harness run {given or experiment.name} --stage {stage} --seeds {size}`."
                 if names
                 else 'Give it candidates ([sweep.grid] or [[arms]]) and a control (control = "..."), or name several Python files.'
             )

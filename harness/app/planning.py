@@ -1,71 +1,63 @@
-"""`harness plan` on stored runs: the spread and the times that a design starts from, and whose runs they are."""
+"""What `harness plan` does: a design from what is asked, what stored runs say, and the command that does it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.design.power import Cost, Wish, design_for, designs, recommended
-from harness.errors import UsageError, nearest
-from harness.selection import Chosen, Shelf
-from harness.store.read import open_store
-
-if TYPE_CHECKING:
-    from harness.comparison.samples import Sample
-    from harness.model.experiment import Experiment
-
-NOT_COUNTED = "evaluations of a network that is trained already are not counted"
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A number that stored runs gave: its `value`, the arm and the number of runs (or pairs) behind it."""
-
-    value: float
-    store: str
-    arm: str
-    n: int
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known before a run is spent.
-
-    `sd` of one run and `pair_sd` of a difference on shared networks in points, `seconds` of one run; `shared` candidates that
-    are scored on the control's networks, `trainings` networks a seed over all arms, `candidates` arms to choose from.
-    """
-
-    sd: Stored | None = None
-    pair_sd: Stored | None = None
-    seconds: Stored | None = None
-    margin_pp: float | None = None
-    shared: tuple[str, ...] = ()
-    trainings: int = 2
-    candidates: int = 1
-    notes: tuple[str, ...] = ()
+from harness.app.commands import Asked, command_for
+from harness.app.known import Known, known_of
+from harness.app.starts import time_of
+from harness.design.ladder import Ladder
+from harness.design.power import Wish, design_for, seeds_for
+from harness.design.ways import Level, Setting, family_level, recommended, ways
+from harness.errors import UsageError
 
 
 def plan(
-    wish: Wish, name: str | None, results: Path, experiments: Path | None, price_per_hour: float | None
+    wish: Wish,
+    names: Sequence[str],
+    results: Path,
+    experiments: Path | None,
+    price_per_hour: float | None,
+    alpha: float | None,
 ) -> dict[str, Any]:
-    """What a design needs or shows; what the wish leaves open comes from the stored runs of `name`."""
-    known = Known() if name is None else known_of(name, results, experiments)
+    """What a design needs or shows; what the wish leaves open comes from the stored runs and promises of `names`.
+
+    `alpha` None is that of the experiment, else .05.
+    """
+    _refuse_no_numbers(wish, price_per_hour, alpha)
+    known = known_of(names, results, experiments) if names else Known()
+    wish = replace(wish, alpha=alpha or known.stated("alpha") or 0.05)
+    if wish.alpha == wish.power == 0.5:
+        raise UsageError("--alpha 0.5 with --power 0.5 asks for a coin, not a test. Lower alpha or raise the power.")
+    own_difference = wish.difference_pp
     if wish.difference_pp is None and wish.seeds is None:
-        wish = replace(wish, difference_pp=known.margin_pp)
+        wish = replace(wish, difference_pp=known.stated("margin_pp") or None)
     if not any((wish.difference_pp, wish.seeds, wish.looks)):
         raise UsageError(
             "Nothing is asked: give --difference-pp D (with --sd-pp S) for the seeds needed, --seeds N for what they show, "
             "or --looks K for the bounds of a sequential plan."
         )
     own = wish.sd_pp is not None
+    name = " ".join(names) or None
     if not own and (wish.difference_pp or wish.seeds):
         wish = _with_spread(wish, known, name)
     document = design_for(wish) | {"experiment": name}
     document |= _price(document, known, price_per_hour) | {"sources": _sources(wish, known, own=own)}
-    document |= _designs(document, known, price_per_hour)
+    asked = Asked(tuple(names), results, experiments, _sets(known, alpha, own_difference))
+    document |= _ways(wish, document, known, asked, price_per_hour)
     return document | {"notes": _notes(wish, known, own=own)}
+
+
+def _refuse_no_numbers(wish: Wish, price_per_hour: float | None, alpha: float | None) -> None:
+    values = {"--difference-pp": wish.difference_pp, "--sd-pp": wish.sd_pp, "--price-per-hour": price_per_hour}
+    for option, value in (values | {"--alpha": alpha, "--power": wish.power}).items():
+        if value is not None and not math.isfinite(value):
+            raise UsageError(f"{option}: {value} is no number to plan with. Give a finite one, such as 0.1.")
 
 
 def _notes(wish: Wish, known: Known, *, own: bool) -> list[str]:
@@ -77,31 +69,45 @@ def _notes(wish: Wish, known: Known, *, own: bool) -> list[str]:
 
 
 def _with_spread(wish: Wish, known: Known, name: str | None) -> Wish:
-    """The wish with the stored spread. Raises UsageError where there is none, or where it is 0."""
-    if known.sd is None:
+    """The wish with the stored spreads. Raises UsageError where there are none, or where they are 0."""
+    found = [one for one in (known.sd, known.candidate_sd) if one is not None]
+    if not found:
         where = "" if name is None else f": neither {name} nor its control has two or more stored runs"
+        ask = "" if known.experiment is None else f" (a first `harness run {name} --seeds 10` makes some)"
         raise UsageError(
-            f"The standard deviation of one run is missing{where}. Give --sd-pp S, or name an experiment that has stored runs."
+            f"The standard deviation of one run is missing{where}. Give --sd-pp S, or name an experiment that has stored runs{ask}."
         )
-    if known.sd.value == 0:
+    together = math.sqrt(sum(one.value**2 for one in found) / len(found))
+    if together == 0:
+        one = found[0]
         raise UsageError(
-            f"The stored standard deviation is 0: all {known.sd.n} runs of {known.sd.store}:{known.sd.arm} gave the same accuracy. A "
+            f"The stored standard deviation is 0: all {one.n} runs of {one.store}:{one.arm} gave the same accuracy. A "
             "spread above 0 is needed to plan with. Make the training use its seed and run again, or give --sd-pp S."
         )
     paired = None if known.pair_sd is None or wish.control_runs is not None else known.pair_sd.value
-    return replace(wish, sd_pp=known.sd.value, pair_sd_pp=paired)
+    apart = (found[0].value, found[1].value) if len(found) == 2 else (None, None)
+    return replace(wish, sd_pp=together, pair_sd_pp=paired, control_sd_pp=apart[0], candidate_sd_pp=apart[1])
 
 
 def _sources(wish: Wish, known: Known, *, own: bool) -> dict[str, Any]:
-    """Where the spread and the times come from; a text where they come from the command line, null where there are none."""
-    sd = "--sd-pp" if own else None if wish.sd_pp is None or known.sd is None else asdict(known.sd)
+    """Where the spreads and the times come from; a text where they come from the command line, null where there are none."""
+    used = not own and wish.sd_pp is not None
+    sd = "--sd-pp" if own else asdict(known.sd) if used and known.sd is not None else None
+    candidate = asdict(known.candidate_sd) if used and known.candidate_sd is not None else None
     pairs = None if wish.pair_sd_pp is None or known.pair_sd is None else asdict(known.pair_sd)
-    return {"sd_pp": sd, "pair_sd_pp": pairs, "time_s": None if known.seconds is None else asdict(known.seconds)}
+    time = None if known.seconds is None else asdict(known.seconds)
+    return {"sd_pp": sd, "candidate_sd_pp": candidate, "pair_sd_pp": pairs, "time_s": time}
 
 
 def _price(document: Mapping[str, Any], known: Known, price_per_hour: float | None) -> dict[str, Any]:
-    """Networks to train, their hours and their price; the control's are there already where they are frozen."""
-    seeds = document.get("seeds") or document.get("given_seeds")
+    """Networks to train, their hours and their price; the control's are there already where they are frozen.
+
+    Of the seeds that a difference needs at least so many are counted as a pass takes.
+    """
+    from harness.comparison.checks import ENOUGH_RUNS
+
+    need = document.get("seeds")
+    seeds = document.get("given_seeds") if need is None else max(need, ENOUGH_RUNS)
     if seeds is None:
         return {"trainings": None, "hours": None, "price": None}
     frozen = document.get("control_runs") is not None and not known.shared
@@ -111,133 +117,108 @@ def _price(document: Mapping[str, Any], known: Known, price_per_hour: float | No
     return {"trainings": trainings, "hours": hours, "price": price}
 
 
-def _designs(document: Mapping[str, Any], known: Known, price_per_hour: float | None) -> dict[str, Any]:
-    """What the ways to the same answer would cost, and which one to take; only where the seeds for a difference were found."""
-    seeds = document.get("seeds")
-    if seeds is None:
+# --- the ways to the answer ------------------------------------------------------------------------------------
+
+
+def _ways(
+    wish: Wish, document: Mapping[str, Any], known: Known, asked: Asked, price_per_hour: float | None
+) -> dict[str, Any]:
+    """What the ways to the answer cost, which one to take and by which command; only where the seeds were found."""
+    from harness.comparison.checks import ENOUGH_RUNS
+
+    need = document.get("seeds")
+    if need is None or wish.difference_pp is None or wish.sd_pp is None:
         return {}
-    frozen = document.get("control_runs") is not None and not known.shared
-    shape = Cost(known.candidates, known.trainings - known.candidates, frozen)
-    out = designs(seeds, shape, alpha=document["alpha"], power=document["power"])
-    for way in out:
-        for key in ("no_effect", "full_effect", "most"):
-            hours = None if known.seconds is None else way[key] * known.seconds.value / 3600
-            way[f"hours_{key}"] = hours
-            way[f"price_{key}"] = None if hours is None or price_per_hour is None else hours * price_per_hour
-    return {"designs": out, "recommended": recommended(known.candidates)}
-
-
-# --- what is stored ----------------------------------------------------------------------------------------------
-
-
-def known_of(name: str, results: Path, experiments: Path | None) -> Known:
-    """Spread, seconds and margin of an experiment, from its own store, else from its arms' (the control's first).
-
-    Raises UsageError where there is neither an experiment nor a store of that name.
-    """
-    from harness import spec
-
-    experiment = None
-    if name in spec.available(experiments) or name.endswith(".toml"):
-        experiment = spec.load_experiment(name, spec.Request(experiments=experiments))
-    elif not open_store(results, name).exists:
-        raise UsageError(f"{name!r} is neither an experiment nor a store. {nearest(name, spec.available(experiments))}")
-    places = [name] if experiment is None else [experiment.name, *(arm.name for arm in experiment.arms)]
-    shelf = Shelf(results)
-    arms = [shelf.arms(store) for place in dict.fromkeys(places) if (store := open_store(results, place)).exists]
-    controls = [_control(found) for found in arms]
-    first = arms[0] if arms and arms[0][0].store.name == places[0] else []
-    known = Known(
-        sd=next((s for c in controls if (s := _spread(c)) is not None), None),
-        seconds=next((s for c in controls if (s := _seconds(c)) is not None), None),
-        margin_pp=None if experiment is None else experiment.margin_pp,
-        candidates=max(1, len(first) - 1 if experiment is None else len(experiment.candidates)),
+    difference, sd = wish.difference_pp, wish.sd_pp
+    frozen = wish.control_runs is not None and not known.shared
+    setting = _setting(known, ENOUGH_RUNS, frozen=frozen)
+    ladder = _stated_ladder(known, asked)
+    family = family_level(wish.alpha, setting.candidates, dunnett=wish.pair_sd_pp is None)
+    priced = ways(
+        setting,
+        Level(wish.alpha, wish.power, need, family),
+        lambda level: seeds_for(replace(wish, alpha=level), difference, sd),
+        ladder if setting.candidates > 1 else None,
     )
-    return _with_pairs(known, first, experiment)
-
-
-def _control(arms: Sequence[Chosen]) -> Chosen:
-    return next((arm for arm in arms if arm.role == "control"), arms[0])
-
-
-def _sample(chosen: Chosen) -> Sample:
-    from harness.comparison.samples import make_sample
-
-    return make_sample(chosen.arm, [chosen.rows])
-
-
-def _spread(chosen: Chosen) -> Stored | None:
-    """Standard deviation of the accuracy of one run, in points."""
-    accuracy = _sample(chosen).accuracy
-    if accuracy.size < 2:
-        return None
-    equal = float(accuracy.min()) == float(accuracy.max())
-    sd = 0.0 if equal else 100 * float(accuracy.std(ddof=1))
-    return Stored(sd, chosen.store.name, chosen.arm, int(accuracy.size))
-
-
-def _seconds(chosen: Chosen) -> Stored | None:
-    from harness.comparison.samples import timed
-
-    times = timed(_sample(chosen))[0]["time_s"]
-    return Stored(float(times.mean()), chosen.store.name, chosen.arm, int(times.size)) if times.size else None
-
-
-def _with_pairs(known: Known, arms: Sequence[Chosen], experiment: Experiment | None) -> Known:
-    """What is known, with the candidates that are scored on the control's networks and the spread of their differences."""
-    from harness.executors.base import shared_trainings
-    from harness.revisions import info_of
-
-    found = dict(_pairs(arms)) if arms else {}
-    if experiment is None:
-        own = _control(arms).config_hash
-        copies = sum(arm.config_hash == own for arm in arms) - 1 if own else 0
-        known = replace(known, shared=tuple(found), trainings=max(2, len(arms)) - len(found))
-        return _used(known, found, len(arms) - 1 - copies)
-    infos = {arm.name: info_of(arm) for arm in experiment.arms}
-    groups = shared_trainings(list(infos), experiment, infos)
-    control = experiment.control
-    shared = tuple(
-        name
-        for group in groups
-        if control is not None and control.name in group
-        for name in group
-        if experiment.arm(name).config_hash != control.config_hash  # a copy of the control differs by nothing
-    )
-    known = replace(known, shared=shared, trainings=len(groups) if len(experiment.arms) > 1 else 2)
-    copies = sum(control is not None and a.config_hash == control.config_hash for a in experiment.candidates)
-    return _used(known, {arm: found[arm] for arm in shared if arm in found}, len(experiment.candidates) - copies)
-
-
-def _used(known: Known, found: Mapping[str, Stored], candidates: int) -> Known:
-    """Pairs are planned with where every candidate has them, by the widest of their spreads; else a note says why not."""
-    if not known.shared:
-        return known
-    shared = f"{len(known.shared)} of {candidates} candidates are scored on the control's networks"
-    if len(known.shared) < candidates:
-        return replace(known, notes=(f"{shared}; the seeds are those for networks trained separately",))
-    widest = max(found.values(), key=lambda pair: pair.value, default=None)
-    if widest is None or not widest.value:
-        why = "no such pairs are stored yet" if widest is None else "the stored pairs do not differ at all"
-        note = (
-            f"{shared}, but {why}: the seeds are those for networks trained separately, more than are needed. Run 10 seeds and plan "
-            "again."
+    for way in priced:
+        _add_hours(way, setting, known, price_per_hour)
+    best, why = recommended(priced, need)
+    way = next(one for one in priced if one["design"] == best)
+    out: dict[str, Any] = {
+        "least_seeds": ENOUGH_RUNS,
+        "designs": priced,
+        "recommended": best,
+        "why": why,
+        "command": None,
+        "dry_run": None,
+        "fresh": None,
+        "command_reason": None,
+    }
+    if known.experiment is None:
+        out["command_reason"] = _no_experiment(known) if asked.names else None
+    elif frozen:
+        out["command_reason"] = (
+            "a run makes the control's runs anew, interleaved; against frozen ones time decides nothing"
         )
-        return replace(known, notes=(note,))
-    missing = [arm for arm in known.shared if arm not in found]
-    note = f"{shared}: planned in pairs, with the widest spread of a difference ({widest.arm}); {NOT_COUNTED}"
-    notes = (note, *([f"no pairs are stored of {', '.join(missing[:6])}"] if missing else []))
-    return replace(known, pair_sd=widest, notes=notes)
+    else:
+        out |= command_for(way, asked)
+    return out | {"time": time_of(wish, way, setting, known)}
 
 
-def _pairs(arms: Sequence[Chosen]) -> Iterator[tuple[str, Stored]]:
-    """Standard deviation (pp) of candidate − control over shared networks, of each candidate that has two or more."""
-    from harness.comparison.pair import Pair, Promise
+def _no_experiment(known: Known) -> str:
+    """A store that is not named like an experiment; with which preset it was made, where it says so."""
+    preset = known.stated("preset")
+    return "a store cannot be run: name its experiment" + (f" (these runs are of preset {preset})" if preset else "")
 
-    control = _control(arms)
-    base = _sample(control)
-    for arm in arms:
-        pair = None if arm is control else Pair(base, _sample(arm), Promise("accurate")).shared_training
-        if pair is not None and pair[0].size > 1:
-            sd = 100 * float((pair[1] - pair[0]).std(ddof=1))
-            yield arm.arm, Stored(sd, arm.store.name, arm.arm, int(pair[0].size))
+
+def _setting(known: Known, least: int, *, frozen: bool) -> Setting:
+    experiment = known.experiment
+    networks = tuple(max(1, n - 1) for n in known.networks) if frozen else known.networks
+    return Setting(
+        networks=networks,
+        least=least,
+        control=0 if frozen else 1,
+        timed=_timed(known),
+        invocations=None if experiment is None else experiment.invocations,
+        warmup=experiment is None or experiment.warmup,
+    )
+
+
+def _timed(known: Known) -> bool:
+    """Whether the claim needs time to be judged."""
+    if not known.promises or (known.experiment is not None and not known.experiment.candidates):
+        return False
+    claim = known.stated("claim") or "faster"
+    slow = known.stated("max_slowdown") is not None
+    return claim == "faster" or (claim in ("no-regression", "equivalent") and slow)
+
+
+def _stated_ladder(known: Known, asked: Asked) -> Ladder:
+    """The plan of `[ladder]` in the experiment's own file, else the default one."""
+    from harness import spec
+    from harness.design.ladder import parse_ladder
+
+    if known.experiment is None or known.candidates < 2:
+        return Ladder()
+    return parse_ladder(None, None, spec.stated_ladder(asked.names[0], spec.Request(experiments=asked.experiments)))
+
+
+def _sets(known: Known, alpha: float | None, difference: float | None) -> tuple[str, ...]:
+    """What the command has to state, for it to be judged as it was planned: another alpha, and a margin where there is none."""
+    out = [] if alpha is None or alpha == known.stated("alpha") else [f"alpha={alpha:g}"]
+    if difference is not None and known.stated("margin_pp") is None and known.stated("claim") != "accurate":
+        out.append(f"margin_pp={difference:g}")
+    return tuple(out)
+
+
+def _add_hours(way: dict[str, Any], setting: Setting, known: Known, price_per_hour: float | None) -> None:
+    """Hours and price of a way, its warm-ups among them: as many for a network as at most."""
+    arms = setting.candidates + setting.control
+    warm = 1 + way["warmups"] / way["runs"]
+    seconds = (
+        known.run_seconds if not known.shared and arms > 1 else None if known.seconds is None else known.seconds.value
+    )
+    for key in ("no_effect", "full_effect", "most"):
+        hours = None if seconds is None else way[key] * warm * seconds / 3600
+        way[f"hours_{key}"] = hours
+        way[f"price_{key}"] = None if hours is None or price_per_hour is None else hours * price_per_hour

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.design.ladder import Ladder
 from harness.stats import power as sizes
 from harness.stats import sequential
 
@@ -14,7 +13,9 @@ from harness.stats import sequential
 class Wish:
     """What is to be shown: accuracy differences and standard deviation in percentage points, one-sided `alpha`.
 
-    `sd_pp` is that of one run, `pair_sd_pp` that of a difference where both arms are scored on the same networks.
+    `sd_pp` is that of one run, of both arms together (the root of the mean of their variances: with equally many runs the error
+    of a difference is Welch's); `control_sd_pp` and `candidate_sd_pp` those of one arm where they are known apart. `pair_sd_pp`
+    is that of a difference where both arms are scored on the same networks.
     """
 
     sd_pp: float | None = None
@@ -25,6 +26,20 @@ class Wish:
     control_runs: int | None = None
     looks: int | None = None
     pair_sd_pp: float | None = None
+    control_sd_pp: float | None = None
+    candidate_sd_pp: float | None = None
+
+
+def seeds_for(wish: Wish, difference: float, sd: float) -> int | None:
+    """Runs per candidate: in pairs, of each arm, or against the control's frozen runs; None where no number will do."""
+    asked: dict[str, Any] = {"difference": difference, "alpha": wish.alpha, "power": wish.power}
+    if wish.pair_sd_pp is not None:
+        return sizes.seeds_one_sample(sd=wish.pair_sd_pp, **asked)
+    if wish.control_runs is None:
+        return sizes.seeds_balanced(sd=sd, **asked)
+    return sizes.seeds_vs_control(
+        sd=wish.candidate_sd_pp or sd, control_sd=wish.control_sd_pp or sd, control_runs=wish.control_runs, **asked
+    )
 
 
 def design_for(wish: Wish) -> dict[str, Any]:
@@ -37,34 +52,33 @@ def design_for(wish: Wish) -> dict[str, Any]:
         out |= _detectable(wish, wish.seeds, wish.sd_pp)
     if wish.control_runs is not None and wish.sd_pp is not None:
         out["floor_pp"] = sizes.detectable_difference(
-            sd=wish.sd_pp, n=sizes.MOST_RUNS, alpha=wish.alpha, power=wish.power, control_runs=wish.control_runs
-        )
+            sd=0.0, n=sizes.MOST_RUNS, alpha=wish.alpha, power=wish.power, control_runs=wish.control_runs,
+            control_sd=wish.control_sd_pp or wish.sd_pp,
+        )  # fmt: skip
     if wish.looks is not None:
         out |= _looks(wish, wish.looks)
     return out
 
 
 def _seeds(wish: Wish, difference: float, sd: float) -> dict[str, Any]:
-    """Runs per candidate: against the control's frozen runs, or of each arm where both are made anew."""
-    if wish.pair_sd_pp is not None:
-        seeds = sizes.seeds_one_sample(difference=difference, sd=wish.pair_sd_pp, alpha=wish.alpha, power=wish.power)
-    elif wish.control_runs is None:
-        seeds = sizes.seeds_balanced(difference=difference, sd=sd, alpha=wish.alpha, power=wish.power)
-    else:
-        seeds = sizes.seeds_vs_control(
-            difference=difference, sd=sd, alpha=wish.alpha, power=wish.power, control_runs=wish.control_runs
-        )
-    reason = sizes.why_unreachable(
-        difference=difference, sd=sd, alpha=wish.alpha, power=wish.power, control_runs=wish.control_runs
-    )
+    """The seeds for a difference, between arms and above a fixed bar, with the reason where there are none."""
+    own = wish.candidate_sd_pp or sd
+    asked: dict[str, Any] = {"difference": difference, "alpha": wish.alpha, "power": wish.power}
+    bar = sizes.seeds_one_sample(sd=own, **asked)
+    seeds = seeds_for(wish, difference, sd)
     out: dict[str, Any] = {
         "difference_pp": difference,
         "control_runs": wish.control_runs,
         "design": _design(wish),
         "seeds": seeds,
-        "seeds_against_bar": sizes.seeds_one_sample(difference=difference, sd=sd, alpha=wish.alpha, power=wish.power),
+        "seeds_against_bar": bar,
     }
-    return out | ({"reason": reason} if reason else {})
+    frozen = None if wish.pair_sd_pp is not None else wish.control_runs
+    spread = {"sd": own, "control_sd": wish.control_sd_pp or sd} if wish.control_sd_pp else {"sd": sd}
+    if wish.pair_sd_pp is not None:
+        spread = {"sd": wish.pair_sd_pp, "control_sd": 0.0}
+    reason = sizes.why_unreachable(control_runs=frozen, **spread, **asked)
+    return out | ({"reason": reason} if seeds is None else {})
 
 
 def _design(wish: Wish) -> str:
@@ -74,11 +88,13 @@ def _design(wish: Wish) -> str:
 
 
 def _detectable(wish: Wish, seeds: int, sd: float) -> dict[str, Any]:
+    asked: dict[str, Any] = {"n": seeds, "alpha": wish.alpha, "power": wish.power}
     control = seeds if wish.control_runs is None else wish.control_runs
-    reach = sizes.detectable_difference(sd=sd, n=seeds, alpha=wish.alpha, power=wish.power, control_runs=control)
+    own = wish.candidate_sd_pp or sd
+    reach = sizes.detectable_difference(sd=own, control_sd=wish.control_sd_pp or sd, control_runs=control, **asked)
     if wish.pair_sd_pp is not None:
-        reach = sizes.detectable_difference(sd=wish.pair_sd_pp, n=seeds, alpha=wish.alpha, power=wish.power)
-    bar = sizes.detectable_difference(sd=sd, n=seeds, alpha=wish.alpha, power=wish.power)
+        reach = sizes.detectable_difference(sd=wish.pair_sd_pp, **asked)
+    bar = sizes.detectable_difference(sd=own, **asked)
     return {"given_seeds": seeds, "detectable_pp": reach, "detectable_against_bar_pp": bar}
 
 
@@ -95,49 +111,3 @@ def _looks(wish: Wish, looks: int) -> dict[str, Any]:
         "expected_share": {"no_effect": plan.expected_size(0.0), "full_effect": plan.expected_size(1.0)},
     }
     return out
-
-
-# --- ways to the same answer -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Networks a seed: of each candidate one, and `own` of the control less those that candidates share with it."""
-
-    candidates: int
-    own: int = 1
-    frozen: bool = False
-
-    def trainings(self, seeds: float, candidates: int | None = None) -> float:
-        """Networks for so many seeds of so many candidates and of the control beside them."""
-        k = self.candidates if candidates is None else candidates
-        return seeds * max(1, k + (0 if self.frozen else self.own))
-
-
-def designs(seeds: int, cost: Cost, *, alpha: float, power: float) -> list[dict[str, Any]]:
-    """Networks that each way trains: expected without an effect and with the planned one, and at most.
-
-    `fixed` decides about all candidates on `seeds` beside one control, `until-decided` about one after the other, each with a
-    control of its own; the ladder chooses among them and decides about one, in its default sizes.
-    """
-    k = cost.candidates
-    one = cost.trainings(seeds, 1)
-    plan = sequential.plan(
-        sequential.equal_looks(5), alpha=alpha, power=power, futility=sequential.hwang_shih_decani(-2)
-    )
-    shares = {"no_effect": plan.expected_size(0.0), "full_effect": plan.expected_size(1.0), "most": plan.inflation}
-    out: list[dict[str, Any]] = [
-        {"design": "fixed", **dict.fromkeys(shares, cost.trainings(seeds))},
-        {"design": "until-decided", **{key: k * one * share for key, share in shares.items()}},
-    ]
-    if k > 1:
-        ladder = Ladder()
-        arms = [k, ladder.kept(0, k), 1]
-        whole = sum(cost.trainings(size, count) for size, count in zip(ladder.sizes, arms, strict=True))
-        out.append({"design": "ladder", **dict.fromkeys(shares, whole)})
-    return out
-
-
-def recommended(candidates: int) -> str:
-    """One candidate: stop when it is decided. Several: choose first, and decide on fresh seeds."""
-    return "until-decided" if candidates == 1 else "ladder"

@@ -40,13 +40,15 @@ def seeds_balanced(
 
 
 def seeds_vs_control(
-    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, control_runs: int
-) -> int | None:
-    """Candidate runs against `control_runs` frozen ones: sd² / ((difference / (z_alpha + z_power))² - sd² / n0).
+    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, control_runs: int,
+    control_sd: float | None = None,
+) -> int | None:  # fmt: skip
+    """Candidate runs against `control_runs` frozen ones: sd² / ((difference / (z_alpha + z_power))² - sd0² / n0).
 
-    None where no number of candidate runs can do it; `why_unreachable` says what could.
+    sd0 is `control_sd`, `sd` where that is None. None where no number of candidate runs can do it; `why_unreachable` says what could.
     """
-    room = _room(difference=difference, sd=sd, alpha=alpha, power=power, control_runs=control_runs)
+    own = sd if control_sd is None else control_sd
+    room = _room(difference=difference, control_sd=own, alpha=alpha, power=power, control_runs=control_runs)
     if room is None or room <= 0:
         return None
     n = sd * sd / room
@@ -54,27 +56,39 @@ def seeds_vs_control(
 
 
 def why_unreachable(
-    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, control_runs: int | None = None
-) -> str:
+    *, difference: float, sd: float, alpha: float = 0.05, power: float = 0.9, control_runs: int | None = None,
+    control_sd: float | None = None,
+) -> str:  # fmt: skip
     """Why the design has no answer, and which one has; empty where it has one."""
     if difference <= 0:
         return "the difference is 0 or on the wrong side of the margin: no number of runs can prove it"
-    if control_runs is None or _reachable(difference, sd, alpha, power, control_runs):
+    both = math.hypot(sd, sd if control_sd is None else control_sd)  # of one run of each arm
+    each = _need(difference=difference, sd=both, alpha=alpha, power=power)
+    beyond = f"more than {MOST_RUNS:,} runs of each arm would be needed"
+    if control_runs is None:
+        return "" if each else beyond
+    own = sd if control_sd is None else control_sd
+    room = _room(difference=difference, control_sd=own, alpha=alpha, power=power, control_runs=control_runs)
+    if room is not None and room > 0 and sd * sd / room < MOST_RUNS:
         return ""
-    least = _need(difference=difference, sd=sd, alpha=alpha, power=power)
-    balanced = seeds_balanced(difference=difference, sd=sd, alpha=alpha, power=power)
-    return (
-        f"unreachable with {control_runs} control runs: more than {least} are needed, "
-        f"or {balanced} new runs of each arm"
-    )
+    least = _need(difference=difference, sd=own, alpha=alpha, power=power)
+    if least is None or each is None:
+        return f"unreachable with {control_runs} control runs: {beyond}"
+    return f"unreachable with {control_runs} control runs: more than {least} are needed, or {each} new runs of each arm"
 
 
 def detectable_difference(
-    *, sd: float, n: int, alpha: float = 0.05, power: float = 0.9, control_runs: int | None = None
-) -> float:
-    """The smallest true difference that `n` runs show with this power; against a fixed bar without `control_runs`."""
-    variance = sd * sd / n + (0.0 if control_runs is None else sd * sd / control_runs)
-    return _quantiles(alpha, power) * math.sqrt(variance)
+    *, sd: float, n: int, alpha: float = 0.05, power: float = 0.9, control_runs: int | None = None,
+    control_sd: float | None = None,
+) -> float:  # fmt: skip
+    """The smallest true difference that `n` runs show with this power; against a fixed bar without `control_runs`.
+
+    The control's runs have the standard deviation `control_sd`, `sd` where that is None.
+    """
+    own = sd if control_sd is None else control_sd
+    return _quantiles(alpha, power) * math.hypot(
+        sd / math.sqrt(n), 0.0 if control_runs is None else own / math.sqrt(control_runs)
+    )
 
 
 def power_one_sample(*, effect: float, n: int, alpha: float = 0.05) -> float:
@@ -93,6 +107,20 @@ def power_two_sided(*, effect: float, n1: int, n2: int, alpha: float = 0.05) -> 
     """Power of the two-sided two-sample t test at two-sided level `alpha`, both tails counted."""
     upper = power_two_sample(effect=effect, n1=n1, n2=n2, alpha=alpha / 2)
     return upper + power_two_sample(effect=-effect, n1=n1, n2=n2, alpha=alpha / 2)
+
+
+def detectable_log_ratio(
+    *, sd_between: float, invocations: int, alpha: float = 0.05, power: float = 0.9, least: int = 5
+) -> float | None:
+    """The smallest log ratio that so many process starts show with this power; None below `least`, where time is not judged.
+
+    `sd_between` is that of the log ratios' means by process start; exact power of t on S - 1 degrees of freedom.
+    """
+    if invocations < least:
+        return None
+    most = 1 - 4 * float(special.stdtrit(invocations - 1.0, min(alpha, 1 - power))) / math.sqrt(invocations)
+    wanted = root(lambda x: power_one_sample(effect=x, n=invocations, alpha=alpha) - power, 0.0, most)
+    return wanted * sd_between
 
 
 def invocations(
@@ -163,20 +191,18 @@ def _quantiles(alpha: float, power: float) -> float:
 def _need(*, difference: float, sd: float, alpha: float, power: float) -> int | None:
     if difference <= 0:
         return None
-    n = (_quantiles(alpha, power) * sd / difference) ** 2
+    units = _quantiles(alpha, power) * sd / difference
+    n = units * units  # infinite where it is too large for a number; a power of it would be an error
     return max(2, _up(n)) if n < MOST_RUNS else None
 
 
-def _room(*, difference: float, sd: float, alpha: float, power: float, control_runs: int) -> float | None:
+def _room(*, difference: float, control_sd: float, alpha: float, power: float, control_runs: int) -> float | None:
     """The variance that the candidate's mean may have once the control's is paid for."""
     if difference <= 0:
         return None
-    return (difference / _quantiles(alpha, power)) ** 2 - sd * sd / control_runs
-
-
-def _reachable(difference: float, sd: float, alpha: float, power: float, control_runs: int) -> bool:
-    room = _room(difference=difference, sd=sd, alpha=alpha, power=power, control_runs=control_runs)
-    return room is not None and room > 0 and sd * sd / room < MOST_RUNS
+    quantiles = _quantiles(alpha, power)
+    wanted = difference / quantiles if quantiles else math.inf
+    return wanted * wanted - control_sd * control_sd / control_runs
 
 
 def _up(n: float) -> int:

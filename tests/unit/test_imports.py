@@ -68,3 +68,10 @@ def test_a_gate_file_on_stored_runs_imports_no_more(tmp_path: object) -> None:
         "numpy",
         "scipy.special",
     ]
+
+
+@pytest.mark.parametrize("name", ["quickstart", "exp230-lr-end"])
+def test_a_plan_with_its_command_imports_numpy_and_scipy_special_only(name: str, tmp_path: object) -> None:
+    names = ("numpy", "scipy.special", *HEAVY)
+    arguments = ["plan", name, "--sd-pp", "0.3", "--difference-pp", "0.2"]
+    assert loaded(arguments, names, cwd=tmp_path) == ["0", "numpy", "scipy.special"]
