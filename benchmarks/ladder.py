@@ -128,10 +128,11 @@ def climb(
     for number, (_, size) in enumerate(ladder.stages):
         fresh = drawn(rng, np.take_along_axis(truth, index, 1), size)
         control = drawn(rng, own, size)
-        base = control if base is None else base.joined(control)
         spent += size * (index.shape[1] + 1)
         if number == len(ladder.sizes) - 1:
+            base = control  # those of earlier stages helped to choose
             break
+        base = control if base is None else base.joined(control)
         seen = fresh if seen is None else seen.joined(fresh)
         kept = _ranked(rng, seen, base, promise, ladder, number, None if gains is None else gains[index], rank)
         seen, index = seen.take(kept), np.take_along_axis(index, kept, 1)
@@ -148,7 +149,7 @@ def _ranked(
     count = ladder.kept(number, seen.mean.shape[1])
     differences = seen.mean - base.mean
     errors = np.sqrt(seen.variance / seen.n + base.variance / base.n)
-    final, control = ladder.sizes[-1], base.n + ladder.sizes[-1]
+    final = ladder.sizes[-1]
     out = np.empty((len(differences), count), dtype=np.intp)
     for i, (d, se) in enumerate(zip(differences, errors, strict=True)):
         theta, tau = believed(d, se)
@@ -163,7 +164,7 @@ def _ranked(
         sd = np.sqrt(seen.variance[i])
         chances = [
             proof_chance(
-                promise, shrunk=theta[j], uncertainty=tau[j], error=sd[j] * math.sqrt(1 / final + 1 / control),
+                promise, shrunk=theta[j], uncertainty=tau[j], error=sd[j] * math.sqrt(2 / final),
                 above_target=None, mean_error=sd[j] / math.sqrt(final),
             )
             for j in range(theta.size)

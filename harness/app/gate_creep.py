@@ -42,14 +42,15 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
     base = read_baselines(gate.baseline).get(check.name)
     if base is None:
         return [_no_baseline(gate, check)]
-    residual, problem = _residual(question, base)
+    residual, problem = _residual(question, base, fresh=check.run)
     if residual is None:
         return [ly.Layer("creep", "refused", problem)]
     chart = read_chart(gate.history, check.name, base["id"])
     mine = chart.commits
     at = next((i for i, r in enumerate(mine) if r["commit"] == commit), len(mine))
-    z = [float(r["z"]) for r in mine[: at + 1]] if at < len(mine) else [*(float(r["z"]) for r in mine), residual.z]
-    log_e = ly.creep_path(z)[-1]
+    seen = [(float(r["z"]), float(r.get("allowance", 0.0))) for r in mine[: at + 1]]
+    seen += [(residual.z, residual.allowance)] if at == len(mine) else []
+    log_e = ly.creep_path([z - allowance for z, allowance in seen])[-1]
     if at == len(mine):
         record = {"at": utc_now(), "check": check.name, "anchor": base["id"], "number": chart.following}
         record |= {
@@ -58,15 +59,19 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
             "mean": residual.mean,
             "sd": residual.sd,
             "z": residual.z,
+            "allowance": residual.allowance,
             "log_e": log_e,
         }
         append_history(gate.history, record | {"alarm": log_e >= _log_threshold()})
-    out = [ly.creep_layer(log_e, len(z), z[-1], anchor_n=base["n"], n=residual.n, against=residual.against)]
+    out = [ly.creep_layer(log_e, len(seen), seen[-1][0], anchor_n=base["n"], n=residual.n, against=residual.against)]
     if check.budget_pp is not None:
         current = base["cumulative_pp"] - residual.z * residual.se_pp
         out.append(
             ly.budget_layer(
-                anchored_pp=base["cumulative_pp"], current_pp=current, se_pp=residual.se_pp, budget_pp=check.budget_pp
+                anchored_pp=base["cumulative_pp"],
+                current_pp=current,
+                se_pp=residual.whole_se_pp,
+                budget_pp=check.budget_pp,
             )
         )
     return out
@@ -98,7 +103,7 @@ def _as_control(commit: str) -> str:
     return f'Make the anchor\'s revision the control (git = "{commit}"), u'
 
 
-def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
+def _residual(question: Question, base: dict[str, Any], *, fresh: bool) -> tuple[Any, str]:
     """How far the candidate lies from the anchor; None with the reason where the baseline does not hold for these runs."""
     from harness.comparison.checks import ENOUGH_RUNS
     from harness.comparison.layers import residual
@@ -129,4 +134,4 @@ def _residual(question: Question, base: dict[str, Any]) -> tuple[Any, str]:
             )
         again = (control.n, moments(control.accuracy).mean)
     own = moments(sample.accuracy)
-    return residual(n=own.n, mean=own.mean, sd=own.sd, anchor=base, control=again), ""
+    return residual(n=own.n, mean=own.mean, sd=own.sd, anchor=base, control=again, fresh=fresh), ""

@@ -154,7 +154,9 @@ def _speedup(pair: Pair, judged: Judged) -> tuple[float | None, str]:
 def _chance(pair: Pair, shrunk: float, sd: float, final_runs: int) -> float:
     """`proof_chance` of one arm; its mean is pulled down as far as its difference was."""
     promise, difference = pair.promise, pair.difference_pp
-    control_runs = None if pair.paired_accuracies is not None else pair.control.n + final_runs
+    control_runs = (
+        None if pair.paired_accuracies is not None else final_runs
+    )  # those of earlier stages helped to choose
     mean = None
     if promise.target is not None:
         mean = 100 * (pair.candidate_mean.value - promise.target) - (difference.value - shrunk)

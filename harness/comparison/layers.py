@@ -33,8 +33,10 @@ DELTA = 0.8
 """The loss that the creep chart is tuned for, in standard errors of one commit."""
 THRESHOLD = 1000.0
 """Of the creep chart: without a change it raises one false alarm in 1,000 commits on average, or fewer."""
+ANCHOR_SHARE = 0.95
+"""For so many anchors of 100 that holds: each z is lowered by what an anchor may have been lucky by."""
 ANCHOR_FACTOR = 10
-"""So many times the runs of a commit the anchor should have: its own error is shared by every commit."""
+"""So many times the runs of a commit the anchor should have: what its own error may hide is not seen."""
 MINUS_SIGN = "−"
 CREPT = (
     "Mend what was lost. The chart does not forget it: good commits bring it down slowly, so once the mended commit is confirmed, "
@@ -187,7 +189,10 @@ def _reach(value: float, decision: Decision, *, log: bool = False) -> float | No
 
 @dataclass(frozen=True)
 class Residual:
-    """How far a commit lies from the frozen anchor: `z` in standard errors, positive where it is worse; `against` what."""
+    """How far a commit lies from the frozen anchor: `z` in standard errors of the commit, positive where it is worse.
+
+    `against` what; `allowance` is how much of z may be the luck of what it is held against, `whole_se_pp` the error of both.
+    """
 
     n: int
     mean: float
@@ -195,23 +200,36 @@ class Residual:
     z: float
     se_pp: float
     against: str
+    allowance: float
+    whole_se_pp: float
 
 
 def residual(
-    *, n: int, mean: float, sd: float | None, anchor: Mapping[str, Any], control: tuple[int, float] | None
+    *,
+    n: int,
+    mean: float,
+    sd: float | None,
+    anchor: Mapping[str, Any],
+    control: tuple[int, float] | None,
+    fresh: bool = False,
 ) -> Residual:
     """The standardised residual against the anchor's mean, or against its revision measured again (`control`: runs, mean).
 
-    The error is the anchor's own standard deviation over √n: a commit cannot widen its own limits. Accuracies are fractions.
+    The error is the anchor's own standard deviation over √n: a commit cannot widen its own limits. What many commits are held
+    against is one draw, whose luck is common to all of them and adds up: `allowance` is its 95 % quantile, in units of z. A
+    control that is measured anew with each commit (`fresh`) is an error like the commit's own. Accuracies are fractions.
     """
-    base = anchor["mean"] if control is None else control[1]
-    se = anchor["sd"] * math.sqrt(1 / n + (0 if control is None else 1 / control[0]))
+    base, runs = (anchor["mean"], anchor["n"]) if control is None else (control[1], control[0])
+    anew = fresh and control is not None
+    se, whole = anchor["sd"] * math.sqrt(1 / n), anchor["sd"] * math.sqrt(1 / n + 1 / runs)
+    se = whole if anew else se
+    allowance = 0.0 if anew else float(special.ndtri(ANCHOR_SHARE)) * math.sqrt(n / runs)
     what = (
         f"the anchor's {counted(anchor['n'], 'run')}"
         if control is None
         else f"the anchor's revision, measured again ({counted(control[0], 'run')})"
     )
-    return Residual(n, mean, sd, (base - mean) / se, 100 * se, what)
+    return Residual(n, mean, sd, (base - mean) / se, 100 * se, what, allowance, 100 * whole)
 
 
 def creep_path(z: Sequence[float]) -> list[float]:
@@ -224,7 +242,7 @@ def creep_layer(log_e: float, commits: int, z: float, *, anchor_n: int, n: int, 
     evidence = math.exp(min(log_e, 700.0))
     facts = {"z": z, "log_e": log_e, "threshold": THRESHOLD, "delta": DELTA, "commits": commits}
     small = "" if anchor_n >= ANCHOR_FACTOR * n else (
-        f"; the anchor has fewer than {ANCHOR_FACTOR} times the {counted(n, 'run')} of a commit, so that false alarms come more often"
+        f"; the anchor has fewer than {ANCHOR_FACTOR} times the {counted(n, 'run')} of a commit, so that small losses are not seen"
     )  # fmt: skip
     shown = (
         f"z = {number(z, 2, sign=True)} against {against}; evidence {evidence:.3g} of {THRESHOLD:.0f} "
@@ -232,11 +250,19 @@ def creep_layer(log_e: float, commits: int, z: float, *, anchor_n: int, n: int, 
     )
     if log_e >= math.log(THRESHOLD):
         return Layer("creep", "fail", f"{shown}: accuracy has crept below the anchor{small}. {CREPT}", facts)
-    return Layer("creep", "pass", f"{shown} (a false alarm in {THRESHOLD:.0f} commits or more){small}", facts)
+    return Layer(
+        "creep",
+        "pass",
+        f"{shown} (with {100 * ANCHOR_SHARE:.0f} of 100 anchors a false alarm in {THRESHOLD:.0f} commits or more){small}",
+        facts,
+    )
 
 
 def budget_layer(*, anchored_pp: float, current_pp: float, se_pp: float, budget_pp: float) -> Layer:
-    """Red where the anchors together, or surely this commit, lie more than `budget_pp` below the first anchor."""
+    """Red where the anchors together, or surely this commit, lie more than `budget_pp` below the first anchor.
+
+    `se_pp` is the error of this commit and of the anchor together.
+    """
     facts = {"cumulative_pp": anchored_pp, "current_pp": current_pp, "budget_pp": budget_pp}
     surely = current_pp + float(-special.ndtri(HARD_ALPHA)) * se_pp
     shown = (
