@@ -103,10 +103,10 @@ def _note_looks(question: Question, judged: Comparison, results: Path) -> None:
 
     for sample, one in zip(question.candidates, judged.comparisons, strict=True):
         stores = (sample.against or question.control).stores
-        seen = any((s.n, s.control_n) == (sample.n, one.control.n) for s in sample.looks)
-        if not sample.store or seen or not sample.n:
+        seen = any((s.n, s.control_n) == (one.candidate.n, one.control.n) for s in sample.looks)
+        if not sample.store or seen or not one.candidate.n:
             continue
-        facts: dict[str, Any] = {"arm": sample.arm, "stage": sample.stage, "n": sample.n}
+        facts: dict[str, Any] = {"arm": sample.arm, "stage": sample.stage, "n": one.candidate.n}
         facts |= {"control_n": one.control.n, "control_stores": list(stores)}
         with suppress(StoreError):  # a store that is read only is judged all the same
             note_in_ledger(

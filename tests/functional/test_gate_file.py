@@ -40,8 +40,8 @@ def make(folder: Path) -> Done:
     table(folder, "worse", 0.937)
     table(folder, "slower", 0.94, 1.05)
     table(folder, "few", 0.94, n=12)
-    for number in range(4):
-        table(folder, f"creep{number}", 0.9386)
+    for number in range(8):
+        table(folder, f"creep{number}", 0.939)
     table(folder, "elsewhere", 0.94, environment="f")
     return run_cli("list", cwd=folder)
 
@@ -309,20 +309,20 @@ def test_the_history_grows_once_a_commit_and_slow_creep_is_found(folder: Path) -
     assert records[0]["number"] == 1
     path.write_text(path.read_text() + line + '{"torn')
     codes = []
-    for number in range(4):
+    for number in range(8):
         code, found, _ = gate(folder, check(f"creep{number}", "margin_pp = 0.2", "mine"))
         codes.append(code)
         assert layers(found)["hard accuracy"] == "pass", "less than the margin at a commit stays below the hard rule"
     assert codes[0] == 0 and codes[-1] == 1
     (creep,) = (one for one in found["checks"][0]["layers"] if one["layer"] == "creep")
-    assert "after 5 commits" in creep["message"] and "Mend what was lost" in creep["message"]
+    assert "after 9 commits" in creep["message"] and "Mend what was lost" in creep["message"]
     assert (
         "once the mended commit is confirmed, begin the chart anew" in creep["message"]
         and "--re-anchor" in creep["message"]
     )
     records = [one for one in history(folder) if one.get("event") != "anchor"]
     assert records.pop(1)["z"] == 9, "a second record of a commit stays, and does not count; a torn line is cut off"
-    assert len(records) == 5 and [one["alarm"] for one in records] == [False, *(code == 1 for code in codes)]
+    assert len(records) == 9 and [one["alarm"] for one in records] == [False, *(code == 1 for code in codes)]
     values, log_e = [], 0.0
     for one in records:
         log_e = 0.8 * (one["z"] - one["allowance"]) - 0.32 + max(log_e, 0.0)
@@ -413,12 +413,12 @@ def test_a_record_with_what_is_no_number_never_passes(folder: Path, key: str, va
 
 def test_a_history_that_lacks_its_anchor_or_a_record_never_passes(folder: Path) -> None:
     baseline = anchored(folder)
-    for number in range(4):
+    for number in range(8):
         gate(folder, check(f"creep{number}", "margin_pp = 0.2", "mine"))
     path = folder / "gate-history.jsonl"
     first, *others = whole = path.read_text().splitlines(keepends=True)
-    assert [json.loads(line)["number"] for line in whole] == [0, 1, 2, 3, 4]
-    red = check("creep3", "margin_pp = 0.2", "mine")
+    assert [json.loads(line)["number"] for line in whole] == list(range(9))
+    red = check("creep7", "margin_pp = 0.2", "mine")
     assert gate(folder, red)[0] == 1
     cases = [
         (None, f"is not there, which holds the commits since the anchor {baseline['id']}"),
@@ -426,7 +426,7 @@ def test_a_history_that_lacks_its_anchor_or_a_record_never_passes(folder: Path) 
         (others, "does not hold the line of the anchor"),
         ([first, *others[2:]], "records 1, 2 of 'mine' since its anchor"),
         ([first, others[0], *others[2:]], "record 2 of 'mine' since its anchor"),
-        ([first, *others[:-1], others[-1].replace('"number": 4, ', "")], "has no number"),
+        ([first, *others[:-1], others[-1].replace('"number": 8, ', "")], "has no number"),
     ]
     for lines, words in cases:
         path.unlink(missing_ok=True)
@@ -449,7 +449,7 @@ def test_only_a_confirmed_change_becomes_the_anchor(folder: Path) -> None:
     assert code == 3 and "are the anchor already" in text, "nothing new was measured"
     assert gate(folder, check("few", CREEP, "mine"), "--re-anchor")[0] == 3, "fewer runs than the anchor before it"
     assert (folder / "gate-baseline.json").read_text() == before
-    code, _, text = gate(folder, check("creep0", "margin_pp = 0.3\nbudget_pp = 0.05", "mine"), "--re-anchor")
+    code, _, text = gate(folder, check("creep0", "margin_pp = 0.2\nbudget_pp = 0.05", "mine"), "--re-anchor")
     assert code == 1 and "beyond the budget" in text
     assert (folder / "gate-baseline.json").read_text() == before
     code, _, text = gate(folder, check("creep0", CREEP, "mine"), "--re-anchor")
