@@ -29,6 +29,8 @@ TABLE = "tests/reference/test_vectors_table.py"
 EDGES = "tests/unit/stats/test_stats_edges.py"
 SAMPLES, VERDICTS, FINDINGS = (f"tests/unit/comparison/test_{n}.py" for n in ("samples", "verdicts", "findings"))
 GATE, REVISIONS = (f"tests/functional/test_{n}.py" for n in ("gate_file", "revisions"))
+COMPARE, PEEKING = (f"tests/functional/test_{n}.py" for n in ("compare", "looks"))
+LEVELS = "tests/calibration/test_gate_levels.py"
 LOOKS, STOPPING = "tests/unit/comparison/test_planned_looks.py", "tests/unit/stats/test_after_stopping.py"
 CAPS, PUBLISHED, METAMORPHIC = (f"tests/unit/comparison/test_{n}.py" for n in ("caps", "published", "metamorphic"))
 
@@ -48,15 +50,15 @@ MUTATIONS = (
     Mutation(
         "looks: every look at the full level",
         "comparison/looks.py",
-        "level = float(special.ndtr(-plan.efficacy[at]))",
-        "level = plan.alpha",
+        "level = float(special.ndtr(-self.efficacy[self.index]))",
+        "level = self.alpha",
         (LOOKS,),
     ),
     Mutation(
-        "looks: decided between two of them",
+        "looks: runs beyond the look are judged with it",
         "comparison/looks.py",
-        'judged.verdict in ("pass", "fail") and index is None:',
-        'judged.verdict == "nothing" and index is None:',
+        "_step(_until(pair, runs), course",
+        "_step(pair, course",
         (LOOKS,),
     ),
     Mutation(
@@ -69,23 +71,79 @@ MUTATIONS = (
     Mutation(
         "looks: intervals of a single look",
         "comparison/looks.py",
-        "bound = sequential.efficacy_bounds(end.information[: at + 1], alpha=(1 - CONFIDENCE) / 2)[-1]",
+        "bound = sequential.efficacy_bounds(bounds.information, alpha=(1 - CONFIDENCE) / 2, spent_by=spent)[-1]",
         "bound = 1.96",
         (LOOKS,),
     ),
     Mutation(
         "looks: the stop taken for every endpoint's own",
         "comparison/looks.py",
-        "if end.earlier is not None and _crossed",
-        "if False and _crossed",
+        "if any(earlier is not None and earlier < tail for",
+        "if any(earlier is not None and earlier < 0 * tail for",
         (LOOKS,),
     ),
     Mutation(
         "looks: the plain estimate after an early stop",
         "comparison/looks.py",
-        "end.null + sign * x * scale for x in (drift.low, drift.median, drift.high)",
-        "end.contrast.value + 0 * x * sign * scale for x in (drift.low, drift.median, drift.high)",
+        "asked.null + sign * x * scale for x in (drift.low, drift.median, drift.high)",
+        "contrast.value + 0 * x * sign * scale for x in (drift.low, drift.median, drift.high)",
         (LOOKS,),
+    ),
+    Mutation(
+        "looks: a futility bound that was passed taken for a stop",
+        "comparison/looks.py",
+        "futility = None if asked.refuted or passed_by else bounds.futility",
+        "futility = None if asked.refuted else bounds.futility",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: several arms at the level of one look each",
+        "comparison/looks.py",
+        "return float(special.ndtr(-sequential.efficacy_bounds(at, alpha=level)[-1]))",
+        "return level",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: the p-value of the last test alone",
+        "comparison/looks.py",
+        "return sequential.stagewise_p(bounds.information",
+        "return p or sequential.stagewise_p(bounds.information",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: process starts taken to come as planned",
+        "comparison/looks.py",
+        "clusters = [float(count) for _, count in starts]",
+        "clusters = [planned[look] for look, _ in starts]",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: a gain that is not there refutes the claim",
+        "comparison/looks.py",
+        "if beyond is not None and beyond < test.mu0:",
+        "if beyond is not None:",
+        (LOOKS,),
+    ),
+    Mutation(
+        "looks: no spread taken for proof",
+        "stats/sprt.py",
+        "if not m.variance or m.n < LEAST_RUNS:",
+        "if m.variance is None or m.n < LEAST_RUNS:",
+        (EDGES,),
+    ),
+    Mutation(
+        "stages: the control's screening runs judge the chosen",
+        "selection.py",
+        '(frame["stage"] == sample.stage) & _below',
+        '(frame["stage"] != "") & _below',
+        (COMPARE,),
+    ),
+    Mutation(
+        "family: a second try in another store is not told",
+        "comparison/checks.py",
+        "if pair.candidate.tried:",
+        "if not pair.candidate.tried and pair.candidate.n < 0:",
+        (PEEKING,),
     ),
     Mutation(
         "looks: futility left out of what could have come",
@@ -378,6 +436,13 @@ MUTATIONS = (
         "(base - mean) / se",
         "(mean - base) / se",
         (GATE,),
+    ),
+    Mutation(
+        "gate: the anchor's luck is not allowed for",
+        "comparison/layers.py",
+        "allowance = 0.0 if anew else",
+        "allowance = 0.0 if runs else",
+        (LEVELS,),
     ),
     Mutation(
         "gate: a commit enters the history each time",
