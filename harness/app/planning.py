@@ -138,7 +138,7 @@ def known_of(name: str, results: Path, experiments: Path | None) -> Known:
     from harness import spec
 
     experiment = None
-    if name in spec.available(experiments) or name.endswith(".toml"):
+    if name in spec.available(experiments) or name.endswith(spec.SUFFIXES):
         experiment = spec.load_experiment(name, spec.Request(experiments=experiments))
     elif not open_store(results, name).exists:
         raise UsageError(f"{name!r} is neither an experiment nor a store. {nearest(name, spec.available(experiments))}")

@@ -23,7 +23,7 @@ def listing(results: Path, experiments: Path | None) -> dict[str, Any]:
     known = {}
     for name, path in spec.available(experiments).items():
         try:
-            known[name] = {"question": spec.read_toml(path).get("question", ""), "file": str(path)}
+            known[name] = {"question": spec.read_file(path).get("question", ""), "file": str(path)}
         except UsageError as problem:
             known[name] = {"question": "", "file": str(path), "error": str(problem)}
     return {
@@ -96,7 +96,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
         "ledger": [],
     }
     place = name
-    if name.endswith((".toml", ".yaml", ".yml")) or name in spec.available(experiments):
+    if name.endswith(spec.SUFFIXES) or name in spec.available(experiments):
         experiment = spec.load_experiment(name, spec.Request(preset=preset, experiments=experiments))
         clocks = {info.name: info.clock for info in trainer_infos(experiment).values()}
         document["experiment"] = experiment.as_dict() | {"clocks": clocks, "notes": list(experiment.notes)}
