@@ -48,6 +48,7 @@ SCALARS: dict[str, Knob] = {
         Knob("invocations", int, low=1, high=10000),
         Knob("timeout_s", float, low=0.001),
         Knob("warmup", bool),
+        Knob("skip_impossible", bool),
     )
 }
 LENGTH_KEYS = ("epochs", "steps")
@@ -63,6 +64,7 @@ INHERITED = (
     "seed_root",
     "timeout_s",
     "warmup",
+    "skip_impossible",
 )
 SETTABLE = tuple(k for k in SCALARS if k not in ("extends", "trainer", "control", "question"))
 ARM_KEYS = ("name", "config", "trainer", "git")
@@ -563,6 +565,7 @@ def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: R
         invocations=scalars.get("invocations"),
         timeout_s=scalars.get("timeout_s"),
         warmup=scalars.get("warmup", True),
+        skip_impossible=scalars.get("skip_impossible", False),
         preset=request.preset,
         notes=notes,
     )

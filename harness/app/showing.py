@@ -115,6 +115,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
         document["store"] = {
             "folder": str(store.folder),
             "arms": [s.as_dict() for s in summarise(store.table(), target)],
+            **({"not_run": store.experiment["not_run"]} if store.experiment.get("not_run") else {}),
         }
         document["family"] = family_of(store.name, results)
         document["ledger"] = ledger_of(store)
@@ -123,6 +124,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
 
 def show_text(document: Mapping[str, Any]) -> str:
     """`harness show` as people read it."""
+    from harness.report.plan_text import not_run_lines
     from harness.report.trainer_text import trainer_lines
 
     experiment, trainer, store = document["experiment"], document["trainer"], document["store"]
@@ -133,6 +135,7 @@ def show_text(document: Mapping[str, Any]) -> str:
         lines += ["", *trainer_lines(trainer)]
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
+        lines += [f"  {line}" for line in not_run_lines(store.get("not_run", ()))]
     if document["family"] and len(document["family"]["tries"]) > 1:
         lines += ["", *family_lines(document["family"])]
     if document["ledger"]:
