@@ -34,6 +34,14 @@ class Chosen:
         hashes = self.rows.known("config_hash")
         return next(iter(hashes)) if len(hashes) == 1 else ""
 
+    @property
+    def epochs_asked(self) -> float | None:
+        """See `Sample.epochs_asked`; None where the store does not tell the configuration."""
+        described = next((a for a in self.store.arms() if str(a.get("name")) == self.arm), {})
+        config = described.get("config")
+        epochs = config.get("epochs") if isinstance(config, Mapping) and not config.get("steps") else None
+        return float(epochs) if isinstance(epochs, int | float) and not isinstance(epochs, bool) else None
+
     def ran_like(self, other: Chosen) -> bool:
         """Whether both are runs of one known configuration, and of one version of the code where that is known."""
         codes, others = self.rows.known("code_hash"), other.rows.known("code_hash")
@@ -130,7 +138,7 @@ def resolve(
     frames = [control.rows, *_interleaved_controls(shelf, control, candidates)]
     control_name, *names_of_candidates = told_apart([(c.store.name, c.arm) for c in (control, *candidates)])
     return Question(
-        control=make_sample(control_name, frames, stage=None),
+        control=replace(make_sample(control_name, frames, stage=None), epochs_asked=control.epochs_asked),
         candidates=tuple(
             _looked_at(shelf, control, c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
             for c, name in zip(candidates, names_of_candidates, strict=True)
@@ -202,6 +210,7 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
         plan=stored_plan(chosen.store, sample.stage, chosen.arm),
         store=chosen.store.name,
         arm=chosen.arm,
+        epochs_asked=chosen.epochs_asked,
         siblings=len(rivals),
     )
 

@@ -48,7 +48,9 @@ class Data:
     workers: int = knob(
         0, compute=True, low=0, high=256, help="processes that load and augment; 0: the images lie on the device"
     )
-    pin_memory: bool = knob(False, compute=True, help="page-locked host memory, from which copies need not wait")
+    pin_memory: bool | str = knob(
+        False, compute=True, choices=(False, True, "auto"), help="page-locked host memory; auto: where there is CUDA"
+    )
     persistent_workers: bool = knob(True, compute=True, help="workers live from epoch to epoch")
     non_blocking: bool = knob(True, compute=True, help="copies to the device do not wait (where memory is pinned)")
     cache: bool = knob(True, compute=True, help="images are kept as float32 in [0, 1], not converted for each batch")
@@ -209,8 +211,8 @@ def refuse_without_cuda(config: ClassifierConfig) -> None:
         raise ValueError(f"device = 'cuda', {here}; device = 'auto' takes what there is")
     if config.precision == "fp16-mixed":
         raise ValueError(f"precision = 'fp16-mixed' trains on CUDA only, {here}; use fp32 or bf16-mixed")
-    if config.data.pin_memory:
-        raise ValueError(f"data.pin_memory = true speeds up copies to an accelerator, {here}; leave it false")
+    if config.data.pin_memory is True:
+        raise ValueError(f"data.pin_memory = true speeds up copies to an accelerator, {here}; set it to false or auto")
     if config.compile in GRAPHS:
         raise ValueError(f"compile = {config.compile!r} uses CUDA graphs, {here}; use off or default")
     if config.compile != "off" and not (os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")):

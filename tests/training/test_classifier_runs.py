@@ -65,7 +65,8 @@ def test_the_shipped_yaml_file_states_what_was_reported(cli_inside):
     (arm,) = json.loads(done.stdout)["arms"]
     config = arm["config"]
     stated = {
-        "dataset": "cifar100", "data.workers": 3, "augment.flip": True, "augment.crop": True, "augment.jitter": False,
+        "dataset": "cifar100", "data.workers": 3, "data.pin_memory": "auto",
+        "augment.flip": True, "augment.crop": True, "augment.jitter": False,
         "augment.erasing": True, "model.name": "resnest26d", "model.pretrained": False, "optim.name": "sgd",
         "optim.lr": 0.0003, "optim.weight_decay": 0.005, "optim.momentum": 0.99, "optim.nesterov": True,
         "schedule.name": "step", "schedule.step_size": 20, "schedule.gamma": 0.3, "epochs": 80, "batch_size": 64,
@@ -96,3 +97,70 @@ def test_a_campaign_that_is_killed_in_the_middle_ends_with_the_same_runs(tmp_pat
         for rows in stores
     ]
     assert len(told[0]) == 9 and told[0] == told[1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+def test_tricks_that_a_processor_cannot_bear_are_listed_and_the_others_run(tmp_path):
+    arms = [
+        "batch_size=64",
+        "precision=bf16-mixed",
+        "precision=fp16-mixed",
+        "data.pin_memory=true",
+        "compile=max-autotune",
+    ]
+    chosen = [word for arm in arms for word in ("--arm", arm)]
+    small = ["--set", "data.train_images=128", "--set", "data.test_images=50", "--set", "invocations=1"]
+    done = run_cli("run", "tricks", "--preset", "cpu", "--seeds", 2, "-q", *small, *chosen, cwd=tmp_path)
+    says(done, 0)
+    assert {row["arm"] for row in counted(rows_of(tmp_path, "tricks"))} == {"control", *arms[:2]}
+    shown = " ".join(run_cli("compare", "tricks", cwd=tmp_path).stdout.split())
+    for arm in arms[2:]:
+        assert f"not run: {arm}: {arm.partition('=')[0]} = " in shown
+    assert "and there is no CUDA device here" in shown
+
+
+@pytest.mark.parametrize("name", ["optimisers-mnist", "optimisers-cifar10"])
+def test_the_loops_over_optimiser_schedule_and_rate_have_every_combination(cli_inside, name):
+    plan = json.loads(cli_inside("run", name, "--preset", "cpu", "--dry-run", "--json").stdout)
+    seen = {tuple(arm["config"][k] for k in ("optim.name", "schedule.name", "optim.lr")) for arm in plan["arms"]}
+    assert len(plan["arms"]) == len(seen) == 4 * 3 * 5
+
+
+def test_the_tricks_are_those_of_the_report_one_at_a_time(cli_inside):
+    plan = json.loads(cli_inside("run", "tricks", "--skip-impossible", "--dry-run", "--json").stdout)
+    names = {arm["name"] for arm in [*plan["arms"], *plan.get("not_run", [])]}
+    report = {
+        "batch_size": ["32", "64", "128", "256"], "data.workers": ["2", "4", "8", "12"],
+        "data.pin_memory": ["false", "true"], "label_smoothing": ["0.0", "0.05", "0.1", "0.2"],
+        "channels_last": ["false", "true"], "precision": ["fp16-mixed", "bf16-mixed", "fp32"],
+        "compile": ["default", "reduce-overhead", "max-autotune", "off"],
+        "matmul_precision": ["high", "medium", "highest"],
+    }  # fmt: skip
+    assert names == {"control"} | {f"{key}={value}" for key, values in report.items() for value in values}
+    base = plan["arms"][0]["config"]
+    for arm in plan["arms"]:
+        assert sum(base[key] != value for key, value in arm["config"].items()) <= 1
+    assert (base["model.name"], base["dataset"], base["batch_size"], base["data.workers"]) == (
+        "resnet18",
+        "cifar10",
+        32,
+        2,
+    )
+
+
+def test_arms_that_stop_early_at_different_epochs_are_not_compared_in_time(tmp_path):
+    """As in a study of tricks whose arms stopped after 24 and 38 of 100 epochs."""
+    stopping = "early_stopping.monitor = 'accuracy'\nearly_stopping.patience = 1\noptim.lr = 0.05\n"
+    text = SMALL.replace("epochs = 2\n", "epochs = 12\n") + stopping
+    text += '[[arms]]\nname = "a"\n[[arms]]\nname = "b"\nconfig = { label_smoothing = 0.2, batch_size = 8 }\n'
+    write(tmp_path, "stops.toml", 'claim = "faster"\nmargin_pp = 50.0\n' + text)
+    says(run_cli("run", "stops.toml", "--seeds", 3, "--set", "invocations=3", "-q", cwd=tmp_path), 0)
+    epochs = {row["epochs"] for row in counted(rows_of(tmp_path, "stops"))}
+    assert len(epochs) > 1, "every run made as many epochs: this shows nothing"
+    (one,) = json.loads(run_cli("compare", "stops", "--json", cwd=tmp_path).stdout)["comparisons"]
+    assert "unequal-training" in [finding["code"] for finding in one["findings"]]
+    assert one["time"]["decision"]["decision"] == "refused"
+    along = run_cli(
+        "speedup", "stops:a", "stops:b", "--along-run", "--metric", "validation_accuracy", "--target", 0.1, cwd=tmp_path
+    )
+    says(along, 0)

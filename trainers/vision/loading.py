@@ -37,12 +37,17 @@ def feed(config: Any, task: Task, device: torch.device, seed: int) -> Feed:
     return Loader(config, task, device, seed)
 
 
+def pinned(config: Any, device: torch.device) -> bool:
+    """Whether host memory is to be page-locked: only copies to CUDA gain by it."""
+    return bool(config.data.pin_memory) and device.type == "cuda"
+
+
 @lru_cache(maxsize=4)
 def on_device(task: Task, device: torch.device, cache: bool, pinned: bool, non_blocking: bool) -> Split:
     """The training images moved once a process; with `cache` as float32 in [0, 1]."""
 
     def moved(tensor: Tensor) -> Tensor:
-        if pinned and device.type == "cuda":
+        if pinned:
             return tensor.pin_memory().to(device, non_blocking=non_blocking)
         return tensor.to(device)
 
@@ -55,7 +60,7 @@ class Resident:
 
     def __init__(self, config: Any, task: Task, device: torch.device, seed: int) -> None:
         data = config.data
-        self.split = on_device(task, device, data.cache, data.pin_memory, data.non_blocking)
+        self.split = on_device(task, device, data.cache, pinned(config, device), data.non_blocking)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.augment = Batched(config.augment, task, self.generator)
         self.drop_last, self.channels_last = data.drop_last, config.channels_last
@@ -126,7 +131,7 @@ class Loader:
             Augmented(config, task, seed),
             batch_sampler=self.order,
             num_workers=data.workers,
-            pin_memory=data.pin_memory,
+            pin_memory=pinned(config, device),
             persistent_workers=data.persistent_workers,
             collate_fn=_as_it_is,
             generator=torch.Generator().manual_seed(seed),
