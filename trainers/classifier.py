@@ -34,6 +34,7 @@ SIZES = {
 }
 """Training and test images of each data set, so that a run's steps are known before its data are there."""
 PRETRAINED = ("resnet18", "resnet50", "resnest14d", "resnest26d")
+PARTS = ("tasks", "loading", "augmentation", "models", "bottleneck", "optimisers", "schedules", "views")
 GRAPHS = ("reduce-overhead", "max-autotune")
 
 
@@ -234,7 +235,7 @@ class Classifier:
             Path(__file__),
             HERE / "classifier_recipe.py",
             HERE / "airbench94_recipe.py",
-            *sorted((HERE / "vision").glob("*.py")),
+            *(HERE / "vision" / f"{part}.py" for part in PARTS),
         )
 
     @property
