@@ -205,7 +205,15 @@ class Run:
         sums = Sums.on(device)
         self.network.train()
         for images, labels in batches:
-            self.step(images, labels, sums)
+            try:
+                self.step(images, labels, sums)
+            except ValueError as problem:
+                if len(labels) > 1 or "more than 1 value per channel" not in str(problem):
+                    raise
+                raise ValueError(
+                    "the last batch of an epoch has a single image, of which the network's norms know no spread: set "
+                    "data.drop_last=true, or another batch_size or data.train_images"
+                ) from problem
             self.schedule.after_step()
             self.steps += 1
         return sums

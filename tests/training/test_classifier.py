@@ -407,6 +407,13 @@ def test_keys_that_cannot_work_together_are_told_before_the_first_run(changes, s
         TRAINER.check_config(flat(changes))
 
 
+def test_a_last_batch_of_one_image_is_told_with_what_to_do():
+    changes = {"model__name": "resnet18", "model__stem": "imagenet", "data__train_images": 9, "batch_size": 4}
+    with pytest.raises(ValueError, match=r"a single image.*data\.drop_last=true"):
+        run(**changes)
+    assert run(**changes, data__drop_last=True).steps == 4
+
+
 def test_a_batch_larger_than_the_data_is_an_error_only_where_it_would_be_dropped():
     with pytest.raises(ValueError, match="no whole batch"):
         TRAINER.planned_steps(config(batch_size=200, data__drop_last=True))
