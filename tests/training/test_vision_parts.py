@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from trainers.classifier import Augmentation, ClassifierConfig, Optimiser  # noq
 from trainers.classifier import Schedule as Keys  # noqa: E402
 from trainers.vision import optimisers, views  # noqa: E402
 from trainers.vision.augmentation import Batched, Loaded, jittered  # noqa: E402
+from trainers.vision.loading import Augmented  # noqa: E402
 from trainers.vision.models import build  # noqa: E402
 from trainers.vision.schedules import Schedule, Stopper  # noqa: E402
 from trainers.vision.tasks import Split, Task  # noqa: E402
@@ -331,3 +333,20 @@ def test_draws_are_new_for_every_batch():
     images = pictures(50)
     augment = Batched(Augmentation(flip=True), task(images), generator())
     assert not torch.equal(augment(images), augment(images))
+
+
+def test_a_loader_draws_anew_for_every_batch_and_every_epoch_and_alike_for_the_same():
+    """Of equal images, so that only the draws can make a difference."""
+    images = pictures(1).repeat(64, 1, 1, 1)
+    asked = replace(ClassifierConfig(), augment=Augmentation(flip=True, crop=True))
+    state = torch.get_rng_state()
+    try:
+        batches = Augmented(asked, task(images), 7)
+        places = [(1, range(32)), (1, range(32, 64)), (2, range(32)), (1, range(32))]
+        made = [batches.__getitems__([(epoch, place) for place in those])[0] for epoch, those in places]
+        other = Augmented(asked, task(images), 8).__getitems__([(1, place) for place in range(32)])[0]
+    finally:
+        torch.set_rng_state(state)
+    assert torch.equal(made[0], made[3])
+    for one in (made[1], made[2], other):
+        assert not torch.equal(made[0], one)
