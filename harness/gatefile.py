@@ -22,7 +22,7 @@ from harness.comparison.layers import HARD_ALPHA, LAYERS
 from harness.errors import SpecError, UsageError, nearest
 from harness.model.experiment import CLAIMS, target_in_vain
 from harness.plugins import Knob
-from harness.spec import checked, read_toml
+from harness.spec import checked, read_file
 from harness.store.read import checked_store_name
 
 DEFAULT_DAYS = 180
@@ -93,7 +93,7 @@ def read_gate_file(path: Path) -> GateFile:
     if not path.is_file():
         near = nearest(path.name, [p.name for p in path.parent.glob("*.toml")]) if path.parent.is_dir() else ""
         raise SpecError(f"There is no file {str(path)!r}. {near}".rstrip())
-    raw = read_toml(path)
+    raw = read_file(path)
     for key in raw:
         if key not in FILE_KEYS:
             hint = f"The key {key!r} belongs under [[checks]]." if key in KEYS else nearest(key, FILE_KEYS)

@@ -318,6 +318,19 @@ def planned_steps(info: TrainerInfo, config: Mapping[str, Any]) -> int | None:
         raise TrainerError(f"trainer {info.name}: {problem}") from problem
 
 
+def machine_refusal(info: TrainerInfo, config: Mapping[str, Any]) -> str | None:
+    """Why this machine cannot run the configuration, where the trainer says so (an optional method `check_machine(config)`)."""
+    if info.config_class is None or info.open_ended or info.commit is not None:
+        return None
+    check = getattr(load_trainer(info.ref), "check_machine", None)
+    try:
+        if check is not None:
+            check(build_config(info.config_class, config))
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
 @cache
 def _plugin_info(name: str) -> TrainerInfo:
     return _info_of(_load_entry_point(name), name)

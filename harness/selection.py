@@ -38,6 +38,14 @@ class Chosen:
         hashes = self.rows.known("config_hash")
         return next(iter(hashes)) if len(hashes) == 1 else ""
 
+    @property
+    def epochs_asked(self) -> float | None:
+        """See `Sample.epochs_asked`; None where the store does not tell the configuration."""
+        described = next((a for a in self.store.arms() if str(a.get("name")) == self.arm), {})
+        config = described.get("config")
+        epochs = config.get("epochs") if isinstance(config, Mapping) and not config.get("steps") else None
+        return float(epochs) if isinstance(epochs, int | float) and not isinstance(epochs, bool) else None
+
     def ran_like(self, other: Chosen) -> bool:
         """Whether both are runs of one known configuration, and of one version of the code where that is known."""
         codes, others = self.rows.known("code_hash"), other.rows.known("code_hash")
@@ -92,7 +100,7 @@ class Shelf:
         if homes:
             ways = ", ".join(f"{home}:{name}" for home in homes)
             raise UsageError(f"{name!r} is an arm of several stores. Name one of them: {ways}.")
-        if name.endswith(".toml") and open_store(self.results, Path(name).stem).exists:
+        if name.endswith((".toml", ".yaml", ".yml")) and open_store(self.results, Path(name).stem).exists:
             return self.arms(existing_store(self.results, Path(name).stem))
         existing_store(self.results, name, others=self._arm_names())
         raise AssertionError("unreachable")
@@ -157,9 +165,11 @@ def resolve(
         sample = _looked_at(shelf, control, c, make_sample(name, [c.rows], stage=stage, latest_stage=True))
         tried = _tried(shelf.results, control, c, sample) if tries else ()
         sample = sample if most is None else sample.first(most)
-        samples.append(replace(sample, tried=tried, against=_against(control_name, frames, c, sample, most)))
+        against = _against(control_name, frames, c, sample, most)
+        against = against and replace(against, epochs_asked=control.epochs_asked)
+        samples.append(replace(sample, tried=tried, against=against))
     return Question(
-        control=make_sample(control_name, frames, stage=None),
+        control=replace(make_sample(control_name, frames, stage=None), epochs_asked=control.epochs_asked),
         candidates=tuple(samples),
         promises=_promises(control, candidates, asked),
     )
@@ -245,6 +255,7 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
         plan=stored_plan(chosen.store, sample.stage, chosen.arm),
         store=chosen.store.name,
         arm=chosen.arm,
+        epochs_asked=chosen.epochs_asked,
         siblings=len(rivals),
     )
 

@@ -1,4 +1,4 @@
-"""From `experiments/<name>.toml` (or somebody's own files) to an `Experiment`; file and key in every error.
+"""From `experiments/<name>.toml` (a YAML file, or somebody's own files) to an `Experiment`; file and key in every error.
 
 An experiment is a diff: `extends` inherits the trainer, the configuration and the scientific constants, and
 a preset is laid over each level of that chain before the next diff, so that what an experiment changes
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness import yamlfile
 from harness.errors import SpecError, TrainerError, UsageError, nearest
 from harness.model.experiment import CLAIMS, STAGES, Arm, Experiment, Role
 from harness.model.hashing import digest
@@ -27,6 +28,7 @@ SHIPPED = (
     Path(__file__).resolve().parent.parent / "experiments",
 )
 DEFAULT_SEEDS = 25
+SUFFIXES = (".toml", ".yaml", ".yml")
 
 SCALARS: dict[str, Knob] = {
     knob.key: knob
@@ -47,6 +49,7 @@ SCALARS: dict[str, Knob] = {
         Knob("invocations", int, low=1, high=10000),
         Knob("timeout_s", float, low=0.001),
         Knob("warmup", bool),
+        Knob("skip_impossible", bool),
     )
 }
 LENGTH_KEYS = ("epochs", "steps")
@@ -62,6 +65,7 @@ INHERITED = (
     "seed_root",
     "timeout_s",
     "warmup",
+    "skip_impossible",
 )
 SETTABLE = tuple(k for k in SCALARS if k not in ("extends", "trainer", "control", "question"))
 ARM_KEYS = ("name", "config", "trainer", "git")
@@ -107,20 +111,18 @@ def available(given: Path | None) -> dict[str, Path]:
 
 def find(name: str, given: Path | None) -> Path:
     """The file of an experiment named by name, alias or path."""
-    if name.endswith((".toml", ".yaml", ".yml")):
+    if name.endswith(SUFFIXES):
         path = Path(name)
         if not path.is_file():
-            near = nearest(path.name, [p.name for p in path.parent.glob("*.toml")]) if path.parent.is_dir() else ""
-            raise SpecError(f"There is no file {name!r}. {near}".rstrip())
-        if path.suffix != ".toml":
-            raise SpecError(f"{name}: YAML files are not read; an experiment is a TOML file (see `harness list`).")
+            beside = [p.name for p in path.parent.iterdir() if p.suffix in SUFFIXES] if path.parent.is_dir() else []
+            raise SpecError(f"There is no file {name!r}. {nearest(path.name, beside) if beside else ''}".rstrip())
         return path
     known = available(given)
     name = canonical(name, given)
     if name not in known:
         raise SpecError(
             f"Unknown experiment {name!r}. {nearest(name, known)} `harness list` shows all of them; "
-            "a path to a TOML file, or your own train.py, works too."
+            "a path to a TOML or YAML file, or your own train.py, works too."
         )
     return known[name]
 
@@ -146,13 +148,16 @@ def _aliases(raw: Mapping[str, Any], where: str) -> list[str]:
     return found
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """The tables of a TOML or YAML file, which mean the same from here on."""
+    kind = "YAML" if path.suffix in (".yaml", ".yml") else "TOML"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as problem:
-        raise SpecError(f"{path}: not valid TOML: {problem}. Mend that line and run again.") from problem
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text) if kind == "TOML" else yamlfile.parse(text)
     except UnicodeDecodeError as problem:
         raise SpecError(f"{path}: not UTF-8 text: {problem}. Save it as UTF-8.") from problem
+    except ValueError as problem:
+        raise SpecError(f"{path}: not valid {kind}: {problem}. Mend that line and run again.") from problem
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -236,12 +241,12 @@ def read_layer(name: str, given: Path | None, preset: str | None, seen: tuple[st
     where = str(path)
     if path.stem in seen:
         raise SpecError(f"{where}: 'extends' goes in a circle: {' → '.join((*seen, path.stem))}.")
-    raw = read_toml(path)
+    raw = read_file(path)
     own = _check_scalars(raw, where, tuple(SCALARS), TABLES)
     _check_tables(raw, where)
     base = Layer(path.stem, where)
     if "extends" in own:
-        given_there = path.parent if given is None and name.endswith(".toml") else given
+        given_there = path.parent if given is None and name.endswith(SUFFIXES) else given
         base = _parent(own["extends"], given_there, given, preset, (*seen, path.stem), where)
     scalars = {k: v for k, v in base.scalars.items() if k in INHERITED} | own
     if "alpha" in own and "record" not in own:
@@ -571,6 +576,7 @@ def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: R
         invocations=scalars.get("invocations"),
         timeout_s=scalars.get("timeout_s"),
         warmup=scalars.get("warmup", True),
+        skip_impossible=scalars.get("skip_impossible", False),
         preset=request.preset,
         notes=notes,
     )

@@ -152,6 +152,8 @@ class Trainer(Protocol):
 
     # Optional: `planned_steps(config) -> int`, the optimiser steps of a run, or ValueError where keys do not go together.
     # It is asked before the first run, so that two lengths that come to the same are told in time.
+    # Optional: `check_machine(config)`, ValueError where this machine cannot run the configuration (a precision or a mode that its
+    # device has not). It is asked before the first run, too, in the process of the command: it must not load anything heavy.
 
     def prepare(self, config: Any) -> str | None:
         """Untimed: load data, build what is built once, compile. Returns the hash of the data, where known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,6 +67,7 @@ def judge_question(
 
     stated = _planned_promise(question) or question.promises
     judged = compare_samples(question.control, question.candidates, promise_of(asked, stated, default_claim))
+    judged = replace(judged, not_run=_not_run(question, results))
     if note:
         _note_looks(question, judged, results)
     return judged
@@ -93,6 +94,15 @@ def summary(names: Sequence[str], results: Path, *, every: bool = False) -> list
         rows += [] if anchored else [Row(name, judged.control)]
         rows += rows_of(name, judged, every=every)
     return rows
+
+
+def _not_run(question: Question, results: Path) -> tuple[dict[str, str], ...]:
+    """What the candidates' experiments list as impossible on the machine that ran them."""
+    from harness.store.read import open_store
+
+    stores = dict.fromkeys(sample.store for sample in question.candidates if sample.store)
+    listed = [arm for name in stores for arm in open_store(results, name).experiment.get("not_run", [])]
+    return tuple({"name": str(arm["name"]), "reason": str(arm["reason"])} for arm in listed if isinstance(arm, Mapping))
 
 
 def _note_looks(question: Question, judged: Comparison, results: Path) -> None:
@@ -134,8 +144,6 @@ def promise_of(asked: Asked, stated: Mapping[str, Any], default_claim: str) -> A
 
 def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed: int) -> dict[str, Any]:
     """False-alarm rates of the harness's own judgement on stored runs."""
-    from dataclasses import replace
-
     from harness.comparison.aa import INTERVAL, SHUFFLED, false_alarms
     from harness.comparison.pair import Pair
     from harness.selection import Shelf, require_runs, resolve

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.app.machine import refuse_impossible
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import Experiment
 
@@ -85,6 +86,7 @@ class Prepared:
             "trainings": self.trainings,
             "warmups": sum(len(i.arms) for i in self.plan.invocations) if self.experiment.warmup else 0,
             "hours": self.hours,
+            **({"not_run": [arm.as_dict() for arm in self.experiment.not_run]} if self.experiment.not_run else {}),
             "notes": list(self.experiment.notes),
             "warnings": list(self.warnings),
         }
@@ -125,6 +127,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     counts = {
         arm.name: sum(1 for name, r in done if name == arm.name and r < experiment.seeds) for arm in experiment.arms
     }
+    refuse_impossible(experiment, tuple(arm for arm in experiment.arms if counts[arm.name] < experiment.seeds))
     hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
     if needs_time(experiment) and _shared(plan, infos, options):
         warnings = (*warnings, SHARED.format(workers=options.workers, claim=experiment.claim or "faster"))

@@ -149,7 +149,9 @@ def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
         arm["trainer"] = _portable(arm["trainer"])
     names = {arm["name"] for arm in new["arms"]}
     new["arms"] += [arm for arm in store.arms() if arm.get("name") not in names]
-    return new
+    there = {arm.get("name") for arm in new["arms"]}
+    new["not_run"] = [arm for arm in new.get("not_run", []) if arm["name"] not in there]  # another machine ran it
+    return new if new["not_run"] else {key: value for key, value in new.items() if key != "not_run"}
 
 
 def _portable(trainer: str) -> str:
@@ -224,6 +226,7 @@ def run_document(report: RunReport, judged: Comparison | None) -> dict[str, Any]
 
 def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = False, width: int | None = None) -> str:
     """What `run` prints at its end."""
+    from harness.report.plan_text import not_run_lines
     from harness.report.table import table_text
 
     prepared = report.prepared
@@ -232,7 +235,9 @@ def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = Fal
         head = f"Nothing to do: {prepared.experiment.seeds} seeds of every arm are in {prepared.store.folder}."
     else:
         head = f"Stored in {prepared.store.folder}: {shortened(counts)}."
-    return head if judged is None else f"{head}\n\n{table_text(judged, colour=colour, width=width)}"
+    if judged is None:
+        return "\n".join([head, *not_run_lines([arm.as_dict() for arm in prepared.experiment.not_run])])
+    return f"{head}\n\n{table_text(judged, colour=colour, width=width)}"
 
 
 def judged_run(report: RunReport, results: Path) -> Comparison | None:

@@ -27,7 +27,7 @@ def listing(results: Path, experiments: Path | None) -> dict[str, Any]:
     known = {}
     for name, path in spec.available(experiments).items():
         try:
-            known[name] = {"question": spec.read_toml(path).get("question", ""), "file": str(path)}
+            known[name] = {"question": spec.read_file(path).get("question", ""), "file": str(path)}
         except UsageError as problem:
             known[name] = {"question": "", "file": str(path), "error": str(problem)}
     return {
@@ -100,7 +100,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
         "ledger": [],
     }
     place = name
-    if name.endswith((".toml", ".yaml", ".yml")) or name in spec.available(experiments):
+    if name.endswith(spec.SUFFIXES) or name in spec.available(experiments):
         experiment = spec.load_experiment(name, spec.Request(preset=preset, experiments=experiments))
         clocks = {info.name: info.clock for info in trainer_infos(experiment).values()}
         document["experiment"] = experiment.as_dict() | {"clocks": clocks, "notes": list(experiment.notes)}
@@ -119,6 +119,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
         document["store"] = {
             "folder": str(store.folder),
             "arms": [s.as_dict() for s in summarise(store.table(), target)],
+            **({"not_run": store.experiment["not_run"]} if store.experiment.get("not_run") else {}),
         }
         document["family"] = family_of(store.name, results)
         document["ledger"] = ledger_of(store)
@@ -127,6 +128,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
 
 def show_text(document: Mapping[str, Any]) -> str:
     """`harness show` as people read it."""
+    from harness.report.plan_text import not_run_lines
     from harness.report.trainer_text import trainer_lines
 
     experiment, trainer, store = document["experiment"], document["trainer"], document["store"]
@@ -137,6 +139,7 @@ def show_text(document: Mapping[str, Any]) -> str:
         lines += ["", *trainer_lines(trainer)]
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
+        lines += [f"  {line}" for line in not_run_lines(store.get("not_run", ()))]
     if document["family"] and _worth_telling(document["family"], document["name"]):
         lines += ["", *family_lines(document["family"])]
     if document["ledger"]:

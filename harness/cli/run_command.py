@@ -23,6 +23,7 @@ from harness.cli.options import Count, ExperimentName, answer, campaign_options,
     help="How to look: five times, or every five runs (accuracy only).  [default: group-sequential]",
 )
 @click.option("--past-futility", is_flag=True, help="Go on where the plan would stop for lack of prospects.")
+@click.option("--skip-impossible", is_flag=True, help="List arms that this machine cannot run, and run the others.")
 @campaign_options
 @common
 def command(
@@ -39,6 +40,7 @@ def command(
     until_decided: bool,
     mode: Literal["group-sequential", "sprt"] | None,
     past_futility: bool,
+    skip_impossible: bool,
     dry_run: bool,
     results: Path,
     experiments: Path | None,
@@ -51,12 +53,17 @@ def command(
     EXPERIMENT is a name (see `harness list`), a TOML file, or your own train.py[:function]; two Python files
     are interleaved, the first is the control. The same command again goes on where it stopped.
     """
+    from dataclasses import replace
+
     from harness import spec
-    from harness.app import preparing, running
+    from harness.app import machine, preparing, running
     from harness.errors import UsageError
 
     request = spec.Request(spec.parse_sets(sets), preset, arms, seeds, stage, experiments)
-    found = spec.load(names, request)
+    found = [
+        machine.fitting(replace(one, skip_impossible=one.skip_impossible or skip_impossible))
+        for one in spec.load(names, request)
+    ]
     if store_name and len(found) > 1:
         raise UsageError("--as names one store, and several experiments were given: run them one by one.")
     options = preparing.RunOptions(results, store_name, executor, workers, retries)

@@ -163,8 +163,12 @@ def _known_equal(a: Frame, b: Frame, name: str) -> bool:
     return x == y if len(values) > 1 else values == others
 
 
+LEAST_SHORTER = 0.05
+"""A difference in epochs that the rounding to whole steps cannot explain."""
+
+
 def check_unequal_training(pair: Pair) -> Iterator[Finding]:
-    """Steps or epochs that vary within an arm, or that differ although both arms were asked for the same work."""
+    """Steps or epochs that vary within an arm, or that differ although both arms were asked for the same work or epochs."""
     sides = (pair.control, pair.candidate)
     for what in ("steps", "epochs"):
         ends = [_ends(side.runs, what) for side in sides]
@@ -175,6 +179,11 @@ def check_unequal_training(pair: Pair) -> Iterator[Finding]:
         if _same_work(pair) and all(ends) and ends[0] != ends[1]:
             yield f.unequal_training(f"{min(ends[0]):g} against {min(ends[1]):g} {what}")
             return
+    asked = [side.epochs_asked for side in sides]
+    if asked[0] is not None and asked[0] == asked[1] and all(ends):
+        made = [min(there) for there in ends]  # of epochs, the last that was looked at
+        if max(made) > (1 + LEAST_SHORTER) * min(made):
+            yield f.unequal_training(f"{made[0]:g} against {made[1]:g} epochs, where both were asked for {asked[0]:g}")
 
 
 def _ends(frame: Frame, what: str) -> set[float]:

@@ -165,6 +165,8 @@ class Comparison:
     control: ArmSummary
     comparisons: tuple[CandidateResult, ...]
     setting: tuple[str, ...] = ()
+    not_run: tuple[Mapping[str, str], ...] = ()
+    """Arms of the experiments that their machine could not run: name and reason."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -176,6 +178,7 @@ class Comparison:
             "max_slowdown": self.promise.max_slowdown,
             "control": self.control.as_dict(),
             "comparisons": [one.as_dict() for one in self.comparisons],
+            **({"not_run": [dict(arm) for arm in self.not_run]} if self.not_run else {}),
         }
 
 

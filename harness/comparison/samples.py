@@ -58,6 +58,8 @@ class Sample:
     store: str = ""
     stores: tuple[str, ...] = ()
     arm: str = ""
+    epochs_asked: float | None = None
+    """Epochs that its configuration asks for, where these and not steps decide when a run ends."""
     siblings: int = 0
     """Other candidates of its store and stage: choosing one of them to be judged alone is a choice, too."""
     tried: tuple[str, ...] = ()

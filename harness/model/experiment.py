@@ -63,6 +63,17 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class NotRun:
+    """An arm that was left out because the machine cannot run it, and why."""
+
+    name: str
+    reason: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"name": self.name, "reason": self.reason}
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A resolved experiment: nothing in it is left to a default that is read later."""
 
@@ -84,6 +95,9 @@ class Experiment:
     ladder: dict[str, Any] | None = None
     """The plan of the ladder that these runs are a stage of."""
     notes: tuple[str, ...] = field(default=())
+    skip_impossible: bool = False
+    """Whether arms that the machine cannot run are left out and listed, instead of being an error."""
+    not_run: tuple[NotRun, ...] = ()
 
     @property
     def control(self) -> Arm | None:
@@ -101,6 +115,7 @@ class Experiment:
             {} if self.warmup else {"warmup": False}
         )  # left out where as always: older hashes stay true
         unusual |= {} if self.ladder is None else {"ladder": self.ladder}
+        unusual |= {"not_run": [arm.as_dict() for arm in self.not_run]} if self.not_run else {}
         return unusual | {
             "name": self.name,
             "question": self.question,

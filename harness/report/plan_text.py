@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,8 +22,17 @@ def dry_run_text(plan: Mapping[str, Any]) -> str:
             f"invocations, about {hours}; stage {plan['stage']}, into {plan['store']}"
         )
     lines += arm_lines(plan["arms"])
+    lines += not_run_lines(plan.get("not_run", ()))
     lines += [f"note: {note}" for note in plan["notes"]]
     return "\n".join(lines)
+
+
+def not_run_lines(arms: Iterable[Mapping[str, str]]) -> list[str]:
+    """Arms that the machine could not run, with the reason: nothing is dropped unsaid. Arms that agree share a line."""
+    lines: dict[str, list[str]] = {}
+    for arm in arms:
+        lines.setdefault(arm["reason"], []).append(arm["name"])
+    return [f"not run: {', '.join(names)}: {reason}" for reason, names in lines.items()]
 
 
 def looks_text(plan: LookPlan) -> str:

@@ -18,6 +18,7 @@ from harness.comparison.words import (
     seconds_interval,
 )
 from harness.model.estimate import Finding
+from harness.report.plan_text import not_run_lines
 
 SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
 COLOURS = {"pass": "32", "fail": "31", "inconclusive": "33", "refused": "35"}
@@ -210,7 +211,7 @@ def _notes(c: Comparison) -> list[str]:
             finding for finding, _ in messages if finding.severity != "info"
         ]  # where nothing is wrong, nothing is to be done
         lines += [f"  → {advice}" for advice in dict.fromkeys(finding.advice for finding in told)]
-    return [*lines, *_luck_lines(c), *_excluded(c)]
+    return [*lines, *_luck_lines(c), *_excluded(c), *not_run_lines(c.not_run)]
 
 
 def _whom(names: Sequence[str]) -> str:

@@ -226,7 +226,7 @@ def _near(name: str, stores: Sequence[str], others: Collection[str]) -> str:
 
 def _require_possible(name: str) -> None:
     """Raise UsageError for what can be neither a store nor an experiment, so that nobody is told to run it."""
-    if name.endswith((".toml", ".py")):
+    if name.endswith((".toml", ".yaml", ".yml", ".py")):
         return
     try:
         checked_store_name(name)

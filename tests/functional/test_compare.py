@@ -413,3 +413,37 @@ def test_a_thousand_runs_against_a_thousand_take_a_second_or_two(cli: Cli, tmp_p
     one = answer(cli("compare", "final", "--json", timeout=20.0))["one"]
     assert (one["control"]["n"], one["time"]["invocations"]) == (1000, 20)
     assert np.isfinite(one["time"]["speedup"]["value"])
+
+
+# --- arms that were asked for the same epochs ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "made", "fires"),
+    [
+        (({"epochs": 100}, {"epochs": 100}), (24, 38), True),
+        (({"epochs": 100}, {"epochs": 100}), (38, 24), True),
+        (({"epochs": 24}, {"epochs": 38}), (24, 38), False),  # the length is the change
+        (({"epochs": 100, "steps": 0}, {"epochs": 100, "steps": 0}), (24, 38), True),
+        (
+            ({"epochs": 9.9, "steps": 400}, {"epochs": 9.9, "steps": 400}),
+            (9.9, 12.0),
+            False,
+        ),  # steps decide, the batch differs
+        (({"epochs": 9.9}, {"epochs": 9.9}), (9.917, 9.906), False),  # whole steps of another batch
+        (({}, {}), (24, 38), False),
+    ],
+)
+def test_arms_asked_for_the_same_epochs_that_made_others_are_not_compared_in_time(
+    cli_inside: Cli, tmp_path: Path, asked: tuple[dict[str, Any], ...], made: tuple[float, ...], fires: bool
+) -> None:
+    """A trick that ended early after 24 epochs beside one that ended after 38: what was measured is when they stopped."""
+    arms = [
+        {"name": name, "role": name, "config": config}
+        for name, config in zip(("control", "candidate"), asked, strict=True)
+    ]
+    frames = [frame.assign(epochs=float(epochs)) for frame, epochs in zip(pair(), made, strict=True)]
+    store(tmp_path, "tricks", *frames, arms=arms)
+    one = answer(cli_inside("compare", "tricks", "--json"))["one"]
+    assert ("unequal-training" in codes(one)) == fires
+    assert (one["time"]["decision"]["decision"] == "refused") == fires

@@ -1,0 +1,67 @@
+"""YAML read strictly, into the same tables, texts, numbers, truths and lists that a TOML file gives.
+
+Scalars are those of YAML 1.2's core schema: `off` and `no` are texts, and 1e-3 is a number. PyYAML's own rules are YAML 1.1,
+where `compile: off` would be false and `lr: 1e-3` a text. A key that stands twice is an error, as it is in TOML.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+RESOLVED = (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789"),
+    (
+        "float",
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.inf|\.nan)$",
+        "-+.0123456789",
+    ),
+    ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
+)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The document's table. Raises ValueError in one sentence that says where."""
+    import yaml
+
+    try:
+        found = yaml.load(text, _loader())
+    except yaml.YAMLError as problem:
+        raise ValueError(" ".join(str(problem).split())) from problem
+    if not isinstance(found, dict):
+        raise ValueError(f"the document must be a table of keys, found {type(found).__name__}")
+    return found
+
+
+@cache
+def _loader() -> Any:
+    """PyYAML's SafeLoader with the scalars above, and without repeated keys."""
+    import yaml
+
+    base: Any = yaml.SafeLoader
+
+    class Strict(base):  # type: ignore[misc]
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own name
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys: set[str] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if not isinstance(key, str):
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key!r} must be a text", key_node.start_mark
+                    )
+                if key in keys:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key!r} stands twice", key_node.start_mark
+                    )
+                keys.add(key)
+            made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+            return made
+
+    for tag, pattern, first in RESOLVED:
+        begins = ["" if letter == "\0" else letter for letter in first]
+        Strict.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), begins)
+    return Strict
