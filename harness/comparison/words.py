@@ -91,6 +91,7 @@ PASSED = {
     "accurate": "MORE ACCURATE",
     "equivalent": "EQUIVALENT",
     "no-regression": "NO REGRESSION",
+    "time-only": "FASTER",
 }
 FAILED = {
     "bar": "UNDER THE TARGET",
