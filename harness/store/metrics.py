@@ -66,6 +66,27 @@ def read_values(store: Store) -> dict[str, dict[str, float]]:
     return values
 
 
+def read_series(store: Store) -> dict[str, dict[int, dict[str, float]]]:
+    """What was measured along each run: values by metric at each step, by run; nothing where the store has no metrics.
+
+    Raises StoreError for a cell that is no number, and for two values of one metric of one run at one step.
+    """
+    path = store.folder / "metrics.csv"
+    if not path.is_file():
+        return {}
+    table = read_table(path, store.name)
+    series: dict[str, dict[int, dict[str, float]]] = {}
+    steps, values = table.numbers("step").tolist(), table.numbers("value").tolist()
+    for run, metric, step, value in zip(table.text("run_id"), table.text("metric"), steps, values, strict=True):
+        if step != step:
+            continue
+        at = series.setdefault(run, {}).setdefault(int(step), {})
+        if metric in at:
+            raise StoreError(f"{path}: run {run} has two values of {metric!r} at step {step:g}; one is allowed.")
+        at[metric] = value
+    return series
+
+
 def mentions(store: Store, *metrics: str) -> bool:
     """Whether every one of these names stands somewhere in the store's metrics: cheap, before they are read."""
     path = store.folder / "metrics.csv"
