@@ -301,12 +301,17 @@ def busy_seconds(once: Callable[[], Tensor]) -> float | None:
         for _ in range(PROFILED):
             once()
         synchronise_device()
-    ranges = [
-        (event.time_range.start, event.time_range.end)
-        for event in seen.events()
-        if event.device_type == torch.autograd.DeviceType.CUDA
-    ]
+    ranges = device_ranges(seen.events())
     return covered(ranges) / 1e6 / PROFILED if ranges else None
+
+
+def device_ranges(events: Iterable[Any]) -> list[tuple[float, float]]:
+    """Start and end in microseconds of what ran on the device; a named region, which spans its gaps, is none."""
+    return [
+        (event.time_range.start, event.time_range.end)
+        for event in events
+        if event.device_type == torch.autograd.DeviceType.CUDA and not event.is_user_annotation
+    ]
 
 
 def covered(ranges: Iterable[tuple[float, float]]) -> float:

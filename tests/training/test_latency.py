@@ -127,6 +127,23 @@ def test_time_that_kernels_share_counts_once(ranges: list[tuple[float, float]], 
     assert recipe.covered(ranges) == length
 
 
+def test_only_what_runs_on_the_device_keeps_it_busy() -> None:
+    from torch.autograd import DeviceType
+    from torch.autograd.profiler_util import FunctionEvent
+
+    def event(name: str, start: int, end: int, device: Any, **facts: Any) -> Any:
+        return FunctionEvent(1, name, 1, start, end, device_type=device, **facts)
+
+    seen = [
+        event("aten::conv2d", 0, 900, DeviceType.CPU),
+        event("kernel", 100, 300, DeviceType.CUDA),
+        event("kernel", 250, 400, DeviceType.CUDA),
+        event("Optimizer.step", 0, 1000, DeviceType.CUDA, is_user_annotation=True),
+    ]
+    assert recipe.device_ranges(seen) == [(100, 300), (250, 400)]
+    assert recipe.covered(recipe.device_ranges(seen)) == 300
+
+
 def test_a_processor_has_no_idle_time_of_a_device_rather_than_none_at_all() -> None:
     assert "device_idle" not in told(run(TINY))
 
