@@ -13,7 +13,11 @@ HEADER = ("arm", "n", "MACs", "parameters", "latency", "images/s", "peak memory"
 def costs_lines(costs: Mapping[str, Any]) -> list[str]:
     """The table of every arm and a sentence on the ranks of each setting; `costs` is `Costs.as_dict()`."""
     lines: list[str] = ["what a pass costs (MACs of one image; latency: mean over runs of the median pass)"]
-    for agreement in costs["agreement"]:
+    alone = len(costs["arms"]) > 1 and all(one["arms"] == 1 for one in costs["agreement"])
+    if alone:
+        lines += [f"  {line}" for line in _grid([_cells(arm) for arm in costs["arms"]])]
+        lines += ["  no two arms have one setting, so there are no ranks to compare"]
+    for agreement in () if alone else costs["agreement"]:
         arms = [arm for arm in costs["arms"] if arm["setting"] == agreement["setting"]]
         if agreement["setting"]:
             lines += ["", f"  {agreement['setting']}"]

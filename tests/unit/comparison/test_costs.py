@@ -82,6 +82,14 @@ def test_what_is_not_known_is_said_to_be_so() -> None:
     assert "no rank correlation over 1 arm" in text
 
 
+def test_settings_of_one_network_stand_in_one_table() -> None:
+    both = [run for run in [*runs(), *runs(3.0, "-bf16")] if run.arm in ("small", "small-bf16")]
+    configs = {"small": {"dtype": "fp32"}, "small-bf16": {"dtype": "bf16"}}
+    lines = costs_lines(costs_of(both, configs).as_dict())
+    assert sum("latency" in line for line in lines[1:]) == 1  # the header, once
+    assert any("no ranks to compare" in line for line in lines) and not any("dtype" in line for line in lines)
+
+
 def test_idle_time_of_a_device_is_told_where_it_was_measured() -> None:
     costs = costs_of(runs(device_idle=0.9), {})
     assert costs.arms[0].idle.value == pytest.approx(0.9)
