@@ -11,6 +11,7 @@ from harness.comparison.compare import Comparison, compare_samples
 from harness.comparison.frame import FLAGS, NUMBERS, TEXTS, Frame, make_frame, text_column
 from harness.comparison.samples import Sample, make_sample, told_apart
 from harness.errors import UsageError, nearest
+from harness.model.experiment import CLAIMS
 from harness.model.hashing import digest
 
 if TYPE_CHECKING:
@@ -69,9 +70,8 @@ def compare(
 
 
 def _claim(claim: str | None) -> str | None:
-    allowed = ("faster", "accurate", "equivalent", "no-regression")
-    if claim is not None and claim not in allowed:
-        raise UsageError(f"claim is {claim!r}. {nearest(claim, allowed)}")
+    if claim is not None and claim not in CLAIMS:
+        raise UsageError(f"claim is {claim!r}. {nearest(claim, CLAIMS)}")
     return claim
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.store.read import Table
+    from harness.tracking import Tracked
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,16 @@ def verify(name: str, results: Path, *, run_id: str | None = None, rerun: bool =
     problems = checks.problems_of(store, table)
     again = checks.rerun(store, table, run_id=run_id) if rerun and not problems else None
     return VerifyReport(name, table.rows, tuple(problems), again)
+
+
+def track(names: Sequence[str], results: Path, folder: Path, *, completed: bool) -> Tracked:
+    """The runs of several stores as runs of Weights & Biases under `folder`, each store a project."""
+    from harness.store.read import existing_store
+    from harness.tracking import Tracked, export_wandb
+
+    stores = [existing_store(results, name) for name in dict.fromkeys(names)]
+    done = [export_wandb(s, export_table([s.name], results, completed=completed), folder) for s in stores]
+    return Tracked(folder, sum(one.written for one in done), sum(one.there for one in done))
 
 
 def export_table(names: Sequence[str], results: Path, *, completed: bool) -> Table:

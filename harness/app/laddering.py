@@ -11,7 +11,7 @@ from harness.app.judging import Asked, judge_question, promise_of, question_of
 from harness.app.preparing import Prepared, RunOptions, prepare_run, trainer_infos
 from harness.app.running import RunReport, begin_ladder
 from harness.errors import StoreError, UsageError, nearest
-from harness.model.experiment import STAGES, Experiment
+from harness.model.experiment import NO_MARGIN, STAGES, Experiment
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
@@ -185,12 +185,12 @@ def before_the_first_run(experiment: Experiment, ladder: Ladder, options: RunOpt
     """Warnings: seed ranges read in another way than usual, and why a verdict could only be `refused` at the end."""
     claim, names = experiment.claim or "faster", [arm.name for arm in experiment.candidates]
     out = list(prepare_stage(experiment, names, *ladder.stages[0], options).warnings)
-    if claim != "accurate" and experiment.margin_pp is None:
+    if claim not in NO_MARGIN and experiment.margin_pp is None:
         out.append(
             f"claim {claim!r} needs a margin, and nobody stated one: the verdict will be `refused`. State margin_pp (percentage points) in "
             "the experiment, or with --set margin_pp=0.05."
         )
-    idle = same_work(experiment) if claim == "faster" else []
+    idle = same_work(experiment) if claim in ("faster", "time-only") else []
     if idle:
         whole = len(idle) == len(experiment.candidates)
         out.append(

@@ -190,7 +190,7 @@ def _timed(known: Known) -> bool:
         return False
     claim = known.stated("claim") or "faster"
     slow = known.stated("max_slowdown") is not None
-    return claim == "faster" or (claim in ("no-regression", "equivalent") and slow)
+    return claim in ("faster", "time-only") or (claim in ("no-regression", "equivalent") and slow)
 
 
 def _stated_ladder(known: Known, asked: Asked) -> Ladder:

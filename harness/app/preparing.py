@@ -156,7 +156,7 @@ def needs_time(experiment: Experiment) -> bool:
     """Whether its claim cannot be decided without times."""
     claim = experiment.claim or "faster"
     return experiment.control is not None and (
-        claim == "faster" or (claim == "no-regression" and experiment.max_slowdown is not None)
+        claim in ("faster", "time-only") or (claim == "no-regression" and experiment.max_slowdown is not None)
     )
 
 

@@ -11,7 +11,7 @@ from harness.app.judging import Asked, judge, promise_of
 from harness.app.preparing import Prepared, RunOptions, prepare_run
 from harness.app.running import RunReport
 from harness.errors import UsageError
-from harness.model.experiment import Experiment
+from harness.model.experiment import NO_MARGIN, Experiment
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
@@ -133,7 +133,7 @@ def _fit_to_decide(experiment: Experiment, *, stage_given: bool) -> Experiment:
             raise UsageError("stage 'screen' decides nothing, so there is nothing to stop for. Use --stage confirm.")
         experiment = replace(experiment, stage="confirm")
     promise = promise_of(Asked(), experiment.as_dict(), "faster")
-    if promise.claim != "accurate" and promise.margin_pp is None:
+    if promise.claim not in NO_MARGIN and promise.margin_pp is None:
         raise UsageError(
             f"{experiment.name}: claim {promise.claim!r} needs a margin: state margin_pp in the experiment."
         )
@@ -144,7 +144,7 @@ def _new_plan(experiment: Experiment, mode: str) -> LookPlan:
     from harness.design.looks import plan_looks, plan_sprt
 
     promise = promise_of(Asked(), experiment.as_dict(), "faster")
-    timed = promise.claim == "faster" or (
+    timed = promise.claim in ("faster", "time-only") or (
         promise.claim in ("no-regression", "equivalent") and promise.max_slowdown is not None
     )
     stated = asdict(promise)

@@ -13,7 +13,7 @@ from harness.errors import StoreError, UsageError, nearest
 from harness.report.plan_text import differences
 
 if TYPE_CHECKING:
-    pass
+    from harness.store.read import Store
 
 LEDGER_LINES = 12
 """So many of the latest entries are shown."""
@@ -97,6 +97,7 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
         "trainer": None,
         "store": None,
         "family": None,
+        "costs": None,
         "ledger": [],
     }
     place = name
@@ -122,12 +123,52 @@ def show(name: str, results: Path, experiments: Path | None, preset: str | None)
             **({"not_run": store.experiment["not_run"]} if store.experiment.get("not_run") else {}),
         }
         document["family"] = family_of(store.name, results)
+        document["costs"] = _costs(store)
         document["ledger"] = ledger_of(store)
     return document
 
 
+def _costs(store: Store) -> dict[str, Any] | None:
+    """What passes cost, where the store's runs were measured by passes; None elsewhere."""
+    from harness.comparison.costs import NEEDED, PassRun, costs_of
+    from harness.comparison.samples import make_sample, timed
+    from harness.store.frames import frame_of
+    from harness.store.metrics import mentions, read_values
+
+    if not mentions(store, *NEEDED):
+        return None
+    table, values = store.table(), read_values(store)
+    frame = frame_of(table)
+    peaks = dict(zip(table.text("run_id"), table.integers("peak_memory_bytes"), strict=True))
+    runs = []
+    for arm in dict.fromkeys(frame["arm"].tolist()):
+        mine = timed(make_sample(arm, [frame.where(frame["arm"] == arm)]))[0]
+        told = zip(mine["run_id"].tolist(), mine["invocation"].tolist(), strict=True)
+        runs += [PassRun(arm, invocation, values.get(run, {}), peaks[run]) for run, invocation in told]
+    configs = {arm["name"]: arm.get("config", {}) for arm in store.arms()}
+    return costs_of(runs, configs).as_dict()
+
+
+def costs_file(document: Mapping[str, Any], path: Path) -> None:
+    """Draw the document's costs into `path`. Raises UsageError where it has none, or the file cannot be drawn or written."""
+    from harness.report.costs_plot import costs_picture
+
+    if not document["costs"] or not document["costs"]["arms"]:
+        raise UsageError(
+            f"{document['name']!r} has no runs that were measured by passes (trainer `latency`), so there is nothing to plot."
+        )
+    picture = costs_picture(document["costs"], document["name"], path.suffix.removeprefix("."))
+    try:
+        path.write_bytes(picture)
+    except OSError as problem:
+        raise UsageError(
+            f"{path}: cannot be written: {problem.strerror}. Name a file in a folder that exists."
+        ) from problem
+
+
 def show_text(document: Mapping[str, Any]) -> str:
     """`harness show` as people read it."""
+    from harness.report.costs_text import costs_lines
     from harness.report.plan_text import not_run_lines
     from harness.report.trainer_text import trainer_lines
 
@@ -140,6 +181,8 @@ def show_text(document: Mapping[str, Any]) -> str:
     if store:
         lines += ["", f"runs in {store['folder']}"] + [f"  {_arm_line(arm)}" for arm in store["arms"]]
         lines += [f"  {line}" for line in not_run_lines(store.get("not_run", ()))]
+    if document["costs"] and document["costs"]["arms"]:
+        lines += ["", *costs_lines(document["costs"])]
     if document["family"] and _worth_telling(document["family"], document["name"]):
         lines += ["", *family_lines(document["family"])]
     if document["ledger"]:

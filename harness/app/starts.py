@@ -52,7 +52,7 @@ def _shown(
     if reach is None:
         return found | {"reason": f"{starts} process starts are too few: below 5 no time is judged"}
     found["detectable"] = math.expm1(min(reach, 700.0))
-    if claim != "faster":
+    if claim not in ("faster", "time-only"):
         return found
     needed = invocations(log_ratio=speeds.log_speedup, sd_between=sd, alpha=level, power=power)
     found["starts_needed"] = needed

@@ -14,18 +14,29 @@ from harness.cli.options import ExperimentName, answer, common
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File: .csv, .jsonl or .parquet.  [default: CSV on standard output]",
+    type=click.Path(path_type=Path),
+    help="File: .csv, .jsonl or .parquet; of wandb the folder.  [default: CSV on standard output; of wandb: .]",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("wandb",)),
+    help="wandb: a Weights & Biases run for each run, offline; files are told by their ending.",
 )
 @click.option("--completed", is_flag=True, help="Only completed runs, without warm-ups.")
 @common
 def command(
-    names: tuple[str, ...], output: Path | None, completed: bool, results: Path, experiments: Path | None, quiet: bool,
+    names: tuple[str, ...], output: Path | None, kind: str | None, completed: bool, results: Path, experiments: Path | None, quiet: bool,
     as_json: bool, json_file: Path | None,
 ) -> None:  # fmt: skip
-    """Write the runs of one or several stores as one tidy file."""
+    """Write the runs of one or several stores as one tidy file, or as runs of Weights & Biases (offline)."""
     from harness.app import checking
 
+    if kind == "wandb":
+        tracked = checking.track(names, results, output or Path(), completed=completed)
+        facts = {"schema": 1, "folder": str(tracked.folder), "runs": tracked.written, "already_there": tracked.there}
+        answer(lambda: facts, tracked.text, as_json=as_json, json_file=json_file)
+        return
     table = checking.export_table(names, results, completed=completed)
     if output is None and not as_json:
         import csv

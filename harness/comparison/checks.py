@@ -26,6 +26,7 @@ from harness.comparison.samples import (
     timed,
 )
 from harness.model.estimate import Finding
+from harness.model.experiment import NO_MARGIN
 from harness.stats.contrast import Contrast
 from harness.stats.level import lasting_step
 from harness.stats.moments import moments, skewness
@@ -148,7 +149,7 @@ def check_compute_neutral(pair: Pair) -> Iterator[Finding]:
     if not a.rows or not b.rows or not all(_known_equal(a, b, n) for n in ("compute_hash", "steps", "environment")):
         return
     measured = ""
-    asked = pair.promise.claim == "faster"  # elsewhere nobody asked, and what was measured is no matter
+    asked = pair.promise.claim in ("faster", "time-only")  # elsewhere nobody asked, and what was measured is no matter
     if asked and pair.design == "interleaved" and pair.log_speedup.contrast.usable:
         measured = f" (measured: {math.exp(pair.log_speedup.contrast.value):.3f}×)"
     yield f.compute_neutral(int(a["steps"].max()), measured, asked=asked)
@@ -450,7 +451,7 @@ def check_power(pair: Pair) -> Iterator[Finding]:
     margin, planned = pair.promise.margin_pp, pair.candidate.plan is not None
     if least < ENOUGH_RUNS:
         yield f.low_power(least, reach, "", planned=planned)
-    elif margin is not None and reach is not None and reach > margin and pair.promise.claim != "accurate":
+    elif margin is not None and reach is not None and reach > margin and pair.promise.claim not in NO_MARGIN:
         yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp", planned=planned)
 
 

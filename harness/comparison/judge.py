@@ -154,6 +154,8 @@ def required(pair: Pair, ends: Endpoints) -> dict[str, Decision]:
         case "no-regression":
             slow = {"time noninferiority": ends.time_noninferiority} if promise.max_slowdown is not None else {}
             return {"noninferiority": ends.noninferiority} | slow
+        case "time-only":
+            return {"time": ends.time}
 
 
 def joined(needed: dict[str, Decision]) -> Verdict:

@@ -28,6 +28,7 @@ RULES: dict[Claim, str] = {
     "accurate": "shrunken difference from the control",
     "equivalent": "distance of the shrunken difference from 0",
     "no-regression": "shrunken difference from the control",
+    "time-only": "speed-up (its logarithm)",
 }
 SAME_WORK = "the same work as the control's"
 A_A = "it has the control's configuration, so there is nothing to confirm: an A/A arm"
@@ -80,6 +81,8 @@ def scores(claim: Claim, shrunk: ArrayLike, log_speedup: ArrayLike, chance: Arra
     An arm that is slower is not less so for being likely to be slow: below 0 the log speed-up counts as it is.
     """
     theta, gain = np.asarray(shrunk, dtype=np.float64), np.asarray(log_speedup, dtype=np.float64)
+    if claim == "time-only":
+        return gain
     if claim == "faster":
         return np.where(gain > 0, gain * np.asarray(chance, dtype=np.float64), gain)
     return -np.abs(theta) if claim == "equivalent" else theta
@@ -179,6 +182,8 @@ def proof_chance(
     N(`shrunk`, `uncertainty`²), the true distance from the target as N(`above_target`, `uncertainty`²); `error` and `mean_error`
     are the standard errors that the last stage's estimates will have.
     """
+    if promise.claim == "time-only":
+        return 1.0
     lowest = 0.0 if promise.claim == "accurate" else None if promise.margin_pp is None else -promise.margin_pp
     asked = [] if lowest is None else [(-abs(shrunk) if promise.claim == "equivalent" else shrunk, lowest, error)]
     if above_target is not None and promise.claim in ("faster", "accurate"):

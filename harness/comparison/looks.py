@@ -341,14 +341,14 @@ def _accuracy_question(pair: Pair, judged: Judged) -> _Asked | None:
     promise, ends = pair.promise, judged.endpoints
     if promise.claim == "accurate":
         return _Asked(0.0, ends.superiority.decision == "fail")
-    if promise.claim == "equivalent" or promise.margin_pp is None:
+    if promise.claim in ("equivalent", "time-only") or promise.margin_pp is None:
         return None
     return _Asked(-promise.margin_pp, ends.noninferiority.decision == "fail")
 
 
 def _time_question(pair: Pair, judged: Judged) -> _Asked | None:
     promise, ends = pair.promise, judged.endpoints
-    if promise.claim == "faster":
+    if promise.claim in ("faster", "time-only"):
         return _Asked(0.0, ends.time.decision == "fail")
     if promise.claim == "no-regression" and promise.max_slowdown is not None:
         return _Asked(-math.log1p(promise.max_slowdown), ends.time_noninferiority.decision == "fail")

@@ -97,6 +97,7 @@ PASSED = {
     "accurate": "MORE ACCURATE",
     "equivalent": "EQUIVALENT",
     "no-regression": "NO REGRESSION",
+    "time-only": "FASTER",
 }
 FAILED = {
     "bar": "UNDER THE TARGET",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Claim = Literal["faster", "accurate", "equivalent", "no-regression"]
+Claim = Literal["faster", "accurate", "equivalent", "no-regression", "time-only"]
 Stage = Literal["screen", "confirm", "final"]
 Role = Literal["control", "candidate"]
 
-CLAIMS: tuple[Claim, ...] = ("faster", "accurate", "equivalent", "no-regression")
+CLAIMS: tuple[Claim, ...] = ("faster", "accurate", "equivalent", "no-regression", "time-only")
+NO_MARGIN: tuple[Claim, ...] = ("accurate", "time-only")
+"""Claims that need no margin of accuracy."""
 TARGET_CLAIMS: tuple[Claim, ...] = ("faster", "accurate")
 """The claims that a target is part of; the others need none."""
 PROMISES = ("claim", "target", "margin_pp", "max_slowdown", "alpha")

@@ -113,7 +113,7 @@ def _time_lines(time: Mapping[str, Any] | None) -> list[str]:
     if time["reason"] is not None:
         return [f"{head}cannot be planned: {time['reason']}", "  the seeds are for accuracy alone"]
     stored = time["stored"]
-    if time["claim"] == "faster":
+    if time["claim"] in ("faster", "time-only"):
         line = f"{head}a speed-up of {100 * time['detectable']:.2g} % is shown"
     else:
         line = (
@@ -126,7 +126,7 @@ def _time_lines(time: Mapping[str, Any] | None) -> list[str]:
 
 
 def _needed(time: Mapping[str, Any]) -> str:
-    if time["claim"] != "faster":
+    if time["claim"] not in ("faster", "time-only"):
         return ""
     needed, planned = time["starts_needed"], time["starts"]
     if needed is None:

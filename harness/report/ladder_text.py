@@ -70,7 +70,7 @@ def _row(arm: Mapping[str, Any], rule: str) -> list[str]:
     """One arm's numbers on all of its runs so far, and its fate."""
     cells = [arm["arm"], f"n {arm['n']}", f"{100 * arm['accuracy']:.3f} %"]
     cells += [f"{number(arm['difference_pp'], 3, sign=True)} pp", f"shrunk {number(arm['shrunk_pp'], 3, sign=True)}"]
-    if rule.startswith("faster"):
+    if rule.startswith(("faster", "time-only")):
         measured = arm["speedup"] is not None and arm["speedup_by"] in ("blocks", "steps")
         by = " by steps" if arm["speedup_by"] == "steps" else ""
         cells.append(f"{arm['speedup']:.3f}×{by}" if measured else arm["speedup_by"])

@@ -74,6 +74,23 @@ def test_it_stops_as_soon_as_it_is_decided(cli, made, tmp_path):
     assert compared["verdict"] == "pass" and "peeked" not in [f["code"] for f in compared["findings"]]
 
 
+@pytest.mark.slow
+def test_time_alone_is_planned_in_process_starts_and_needs_no_margin(cli, tmp_path):
+    """A pause of 40 ms in place of 120: decided at the first look that tests time, with accuracies that have no spread."""
+    write(
+        tmp_path, "pauses.py", "import time\n\n\ndef train(seed, pause=0.12):\n    time.sleep(pause)\n    return 1.0\n"
+    )
+    text = EXPERIMENT.format(gain=0, claim="time-only", keys="").replace("gains.py", "pauses.py")
+    write(
+        tmp_path, "pauses.toml", text.replace("margin_pp = 0.1\n", "").replace("config.gain = 0", "config.pause = 0.04")
+    )
+    ended = document(cli("run", "pauses.toml", "--until-decided", "--json"))
+    one = ended["comparison"]["comparisons"][0]
+    assert one["verdict"] == "pass" and one["headline"].startswith("FASTER: ")
+    assert one["sequential"]["stop"] == "decided" and one["sequential"]["look"] < 5
+    assert one["time"]["speedup"]["value"] > 2
+
+
 def test_it_gives_up_where_there_is_nothing_to_find(cli, made):
     made(gain=-0.0004)
     ended = document(cli("run", "gains.toml", "--until-decided", "--json"))

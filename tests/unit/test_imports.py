@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "ray", "matplotlib", "pandas", "scipy.stats", "scipy.optimize", "rich", "git", "pynvml")
+HEAVY = ("torch", "ray", "matplotlib", "pandas", "scipy.stats", "scipy.optimize", "rich", "git", "pynvml", "wandb")
 PROBE = """
 import sys
 from harness.cli import run_cli

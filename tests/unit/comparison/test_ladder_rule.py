@@ -55,6 +55,7 @@ def test_accurate_ranks_by_the_shrunken_difference() -> None:
     assert names(choose("accurate", arms, 2)) == ["b", "c"]
     assert names(choose("no-regression", arms, 3)) == ["b", "c", "a"]
     assert names(choose("equivalent", arms, 2)) == ["a", "c"]
+    assert names(choose("time-only", arms, 2)) == ["c", "b"]
 
 
 def test_faster_wants_speed_that_can_be_proven_not_to_cost_accuracy() -> None:

@@ -35,7 +35,7 @@ def campaigns(draw: st.DrawFn) -> Frames:
 
 
 margins = st.sampled_from((0.01, 0.05, 0.1, 0.2, 0.4))
-claims = st.sampled_from(("faster", "accurate", "equivalent", "no-regression"))
+claims = st.sampled_from(("faster", "accurate", "equivalent", "no-regression", "time-only"))
 
 
 def decisions(one: dict[str, Any]) -> dict[str, str]:
@@ -185,7 +185,7 @@ def test_all_needed_endpoints_must_pass(frames: Frames, claim: str) -> None:
     found = decisions(one)
     needs = {
         "faster": ("bar", "noninferiority", "time"), "accurate": ("bar", "superiority"), "equivalent": ("equivalence",),
-        "no-regression": ("noninferiority",),
+        "no-regression": ("noninferiority",), "time-only": ("time",),
     }[claim]  # fmt: skip
     assert (one["verdict"] == "pass") == all(found[name] == "pass" for name in needs)
     assert (one["verdict"] == "fail") == any(found[name] == "fail" for name in needs)

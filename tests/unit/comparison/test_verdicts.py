@@ -43,6 +43,13 @@ CASES: list[tuple[str, str, tuple[pd.DataFrame, ...], dict[str, Any]]] = [
     ("faster", "refused", apart(), {}),
     ("faster", "refused", drawn(), {"margin_pp": None}),
     ("faster", "refused", otherwise("data_hash", "other"), {}),
+    ("time-only", "pass", drawn(), {"target": None, "margin_pp": None}),
+    ("time-only", "pass", drawn(FAR_WORSE), {}),  # accuracy plays no part, whatever is stated of it
+    ("time-only", "pass", drawn((1.0, 1.0), sd=0.0), {"target": None, "margin_pp": None}),  # nor does it need a spread
+    ("time-only", "fail", drawn(speedup=0.9), {}),
+    ("time-only", "inconclusive", drawn(speedup=1.0), {}),
+    ("time-only", "refused", apart(), {}),
+    ("time-only", "refused", otherwise("clock", "other"), {}),
     ("accurate", "pass", drawn(BETTER), {"margin_pp": None}),
     ("accurate", "pass", apart(BETTER), {"margin_pp": None}),  # time plays no part
     ("accurate", "fail", drawn(WORSE), {"margin_pp": None}),
@@ -74,7 +81,7 @@ CASES: list[tuple[str, str, tuple[pd.DataFrame, ...], dict[str, Any]]] = [
     ("no-regression", "refused", drawn(), {"margin_pp": None}),
     ("no-regression", "refused", otherwise("data_hash", "other"), {}),
 ]  # fmt: skip
-HEADLINES = {"pass": ("FASTER AND NOT WORSE", "MORE ACCURATE", "EQUIVALENT", "NO REGRESSION"),
+HEADLINES = {"pass": ("FASTER AND NOT WORSE", "MORE ACCURATE", "EQUIVALENT", "NO REGRESSION", "FASTER"),
              "fail": ("UNDER THE TARGET", "WORSE", "NOT MORE ACCURATE", "NOT EQUIVALENT", "NOT FASTER", "SLOWER",
                       "TIME NOT EQUIVALENT"),
              "inconclusive": ("INCONCLUSIVE",), "refused": ("REFUSED",)}  # fmt: skip

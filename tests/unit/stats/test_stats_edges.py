@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from harness.stats.anytime import beta_binomial_sequence, running_intersection, t_mixture_e_value, t_mixture_sequence
 from harness.stats.clustered import clustered_mean, variance_components
 from harness.stats.contrast import Contrast
 from harness.stats.control_charts import cusum, cusum_threshold, e_cusum, e_shiryaev_roberts, first_alarm
-from harness.stats.correlation import pearson
+from harness.stats.correlation import kendall, pearson, spearman
 from harness.stats.equivalence import tost
 from harness.stats.iso_accuracy import (
     fit_power_law,
@@ -357,6 +359,44 @@ def test_correlation_of_constants() -> None:
     assert pearson([1, 1, 1], [1, 2, 3]).value is None
     assert pearson([1, 2, 3], [1, 2, 3]).low is None
     assert pearson([1, 2, 3, 4, 5], [2, 1, 4, 3, 5]).low < 0.8
+
+
+def test_rank_correlations_against_another_program() -> None:
+    rng = np.random.default_rng(5)
+    for n in (4, 9, 40):
+        x = np.round(rng.normal(size=n), 1)  # with ties
+        y = np.round(x + rng.normal(size=n), 1)
+        assert spearman(x, y).value == pytest.approx(scipy.stats.spearmanr(x, y).statistic)
+        assert kendall(x, y).value == pytest.approx(scipy.stats.kendalltau(x, y).statistic)
+
+
+def test_limits_of_rank_correlations_by_hand() -> None:
+    """rho .9 over 5 pairs: z 1.4722, variance 1.405 / 2; tau .8: z 1.0986, variance .437 / 1."""
+    x, y = [1, 2, 3, 4, 5], [1, 2, 3, 5, 4]
+    rho, tau = spearman(x, y), kendall(x, y)
+    assert (rho.value, tau.value) == (pytest.approx(0.9), pytest.approx(0.8))
+    assert rho.low == pytest.approx(math.tanh(math.atanh(0.9) - 1.959964 * math.sqrt(1.405 / 2)), abs=1e-6)
+    assert tau.high == pytest.approx(math.tanh(math.atanh(0.8) + 1.959964 * math.sqrt(0.437)), abs=1e-6)
+
+
+@pytest.mark.parametrize("correlation", [spearman, kendall])
+def test_rank_correlations_say_why_they_have_no_limits(correlation: Any) -> None:
+    assert correlation([1, 1, 1], [1, 2, 3]).value is None
+    assert correlation([1], [1]).value is None
+    assert correlation([1, 2, 3], [1, 3, 2]).reason.startswith("fewer than")
+    same = correlation([1, 2, 3, 4, 5, 6], [1, 8, 27, 64, 125, 216])
+    assert (same.value, same.low, same.reason) == (1, None, "the ranks agree wholly")
+    assert correlation([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]).reason == "the ranks are reversed"
+
+
+def test_the_limits_of_spearmans_rho_hold_what_they_say() -> None:
+    """Normal pairs with r = .8: rho is 6 / pi * asin(.4); 95 % limits of 12 pairs hold it in about 95 of 100 draws."""
+    rng, truth, held = np.random.default_rng(11), 6 / math.pi * math.asin(0.4), 0
+    for _ in range(2000):
+        x = rng.normal(size=12)
+        e = spearman(x, 0.8 * x + 0.6 * rng.normal(size=12))
+        held += e.low is not None and e.low <= truth <= e.high
+    assert 0.93 <= held / 2000 <= 0.98
 
 
 def sweep(scale: float, seed: int, *, slope: float = -0.55, n: int = 100) -> list[tuple[float, np.ndarray]]:
