@@ -396,7 +396,7 @@ def pages(campaigns: int, seed: int) -> Iterator[str]:
         "starts themselves say how much the looks resemble each other. No effect, equal process starts:\n"
     )
     yield interrupted_table(campaigns, seed + 25) + "\n"
-    estimates = min(campaigns, 4000)
+    estimates = min(campaigns, 1500)
     yield f"## The estimate after stopping\n\n{estimates:,} campaigns a row, as in the first table.\n"
     yield estimates_table(n_fixed, estimates, seed + 30) + "\n"
     base, final, logs = stored()
