@@ -71,7 +71,7 @@ MUTATIONS = (
     Mutation(
         "looks: intervals of a single look",
         "comparison/looks.py",
-        "bound = sequential.efficacy_bounds(bounds.information, alpha=(1 - CONFIDENCE) / 2, spent_by=spent)[-1]",
+        "bound = sequential.efficacy_bounds(bounds.information, alpha=alpha, spent_by=spent)[-1]",
         "bound = 1.96",
         (LOOKS,),
     ),

@@ -175,10 +175,11 @@ def run_until_decided(sequence: PlannedRun, campaign: Campaign, *, past_futility
         return ended
     done = min(sequence.whole().done.values())
     for index, n in enumerate(plan.runs):
-        if n < done:
-            continue
         experiment, options = sequence.at(index)
-        report = campaign(prepare_run(experiment, options), options)
+        prepared = prepare_run(experiment, options)
+        if n < done and prepared.complete:
+            continue
+        report = campaign(prepared, options)
         if report.missing:
             return Ended(sequence, report, None)
         ended = Ended(sequence, report, _judged(sequence))

@@ -124,6 +124,11 @@ def _until_decided(
 
     if len(found) > 1:
         raise UsageError("--until-decided decides one experiment at a time: give them one by one.")
+    if mode == "sprt" and past_futility:
+        raise UsageError(
+            "--past-futility goes beyond the lower bound of a group-sequential plan, which is no obligation. That of --mode sprt ends "
+            "the test: leave one of the two out."
+        )
     sequence = sequential.plan_sequence(found[0], options, mode=mode or "group-sequential", stage_given=stage_given)
     for warning in sequence.whole().warnings:
         click.echo(f"harness: warning: {warning}", err=True)

@@ -99,6 +99,7 @@ class CandidateResult:
     difference_pp: Estimate
     p: float | None
     effect_size: Estimate
+    """Hedges g of the accuracies, candidate - control."""
     endpoints: Endpoints
     speedup: Estimate
     design: str
@@ -128,7 +129,8 @@ class CandidateResult:
             "accuracy": {
                 "difference_pp": self.difference_pp.as_dict(),
                 "p": finite(self.p),
-                "effect_size": self.effect_size.as_dict(),
+                "effect_size": finite(self.effect_size.value),
+                "effect_size_ci95": [finite(self.effect_size.low), finite(self.effect_size.high)],
                 "bar": ends.bar.as_dict(),
                 "noninferiority": ends.noninferiority.as_dict(),
                 "superiority": ends.superiority.as_dict(),
@@ -194,9 +196,11 @@ def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Prom
         Pair(_comparable(c.against or control, c), c, promise, max(len(own), 1 + c.siblings))
         for c, own in zip(candidates, rivals, strict=True)
     ]
-    selections = _selections(pairs) if len(pairs) > 1 else [None] * len(pairs)
     levels = _simultaneous(pairs, rivals, promise.alpha)
-    results = tuple(_result(p, s, lv) for p, s, lv in zip(pairs, selections, levels, strict=True))
+    luck = _luck(pairs)
+    judged = [_judged(p, lv, one) for p, lv, one in zip(pairs, levels, luck, strict=True)]
+    selections = _selections(judged) if len(pairs) > 1 else [None] * len(pairs)
+    results = tuple(_result(p, j, s) for (p, j), s in zip(judged, selections, strict=True))
     own = [_held_against(c, control, one) for c, one in zip(candidates, results, strict=True)]
     alike = own and all((one.n, one.stores) == (own[0].n, own[0].stores) for one in own)
     return Comparison(promise, _whole(own[0] if alike else control, promise), results, tuple(_setting(pairs)))
@@ -285,9 +289,7 @@ def _success(sample: Sample, time: Contrast, target: float | None) -> tuple[dict
 # --- one pair -----------------------------------------------------------------------------------------------
 
 
-def _result(pair: Pair, selection: Selection | None, levels: Levels | None) -> CandidateResult:
-    luck = expected_luck(pair.candidates, _own_errors([pair])[0]) if pair.candidates > 1 else None
-    pair, judged = _judged(pair, levels, selection.luck_pp if selection else luck)
+def _result(pair: Pair, judged: Judged, selection: Selection | None) -> CandidateResult:
     look = judged.look
     interleaved = pair.design == "interleaved"
     times = (pair.blocks.control, pair.blocks.candidate) if interleaved else (pair.control_timed, pair.candidate_timed)
@@ -328,7 +330,9 @@ def _reasons(one: CandidateResult, pair: Pair) -> dict[str, str]:
     no_blocks = "the arms share no blocks"
     stopped = [f"{name} is {d.decision}" for name, d in one.needed.items() if d.decision in ("fail", "refused")]
     missing = {
-        "accuracy.p": (one.p, no_error),
+        "accuracy.p": (one.p, one.endpoints.superiority.reason if one.look else no_error),
+        "accuracy.effect_size": (one.effect_size.value, one.effect_size.reason),
+        "accuracy.effect_size_ci95": (one.effect_size.low, one.effect_size.reason),
         "time.icc": (
             one.icc,
             no_blocks if one.design != "interleaved" else "needs two process starts, one of two blocks",
@@ -347,9 +351,10 @@ def _reasons(one: CandidateResult, pair: Pair) -> dict[str, str]:
             "selection.shrunk_pp": (one.selection.shrunk_pp, no_error),
             "selection.simultaneous_ci95_pp": (one.selection.low_pp, no_error),
             "selection.luck_pp": (one.selection.luck_pp, "no candidate's difference has a spread"),
-            "selection.holm_p": (one.selection.holm_p, no_error),
-            "selection.bh_p": (one.selection.bh_p, no_error),
+            "selection.holm_p": (one.selection.holm_p, one.endpoints.superiority.reason if one.look else no_error),
+            "selection.bh_p": (one.selection.bh_p, one.endpoints.superiority.reason if one.look else no_error),
             "selection.conditional_pp": (won.value, won.reason),
+            "selection.conditional_ci95_pp": (won.low, won.reason or "the limits lie beyond what can be computed"),
         }
     return {path: reason for path, (value, reason) in missing.items() if value is None or value != value}
 
@@ -366,8 +371,10 @@ def _judged(pair: Pair, levels: Levels | None, luck_pp: float | None) -> tuple[P
 def _p_of_difference(pair: Pair, judged: Judged) -> float | None:
     """Two-sided; of a sequential campaign from the one-sided p that allows for its looks."""
     one_sided = judged.endpoints.superiority.p
-    if judged.look is None or judged.look.index is None or one_sided is None:
+    if judged.look is None:
         return pair.difference_pp.p_two_sided()
+    if one_sided is None:
+        return None
     return min(1.0, 2 * min(one_sided, 1 - one_sided))
 
 
@@ -417,8 +424,21 @@ def _cost_ratio(pair: Pair) -> Estimate:
 # --- several candidates -------------------------------------------------------------------------------------
 
 
-def _selections(pairs: Sequence[Pair]) -> list[Selection | None]:
-    """Shrunken estimates, simultaneous intervals, adjusted p and the luck of the best, over all candidates with a spread."""
+def _luck(pairs: Sequence[Pair]) -> list[float | None]:
+    """What the best of equal arms stands above by luck, for each pair; None where it is the only one."""
+    k = len(pairs)
+    if k > 1:
+        together = any(p.difference_pp.usable for p in pairs)
+        return [expected_luck(k, float(np.mean(_own_errors(pairs)))) if together else None] * k
+    return [expected_luck(p.candidates, _own_errors([p])[0]) if p.candidates > 1 else None for p in pairs]
+
+
+def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]:
+    """Shrunken estimates, simultaneous intervals, adjusted p and the luck of the best, over all candidates with a spread.
+
+    Of a sequential campaign by its look: limits that hold at all looks and for all candidates, and p-values that allow for them.
+    """
+    pairs = [pair for pair, _ in judged]
     k = len(pairs)
     usable = [i for i, p in enumerate(pairs) if p.difference_pp.usable]
     if not usable:
@@ -426,14 +446,18 @@ def _selections(pairs: Sequence[Pair]) -> list[Selection | None]:
     contrasts = [pairs[i].difference_pp for i in usable]
     values = np.array([c.value for c in contrasts])
     shrunk = empirical_bayes(values, [c.se or 0.0 for c in contrasts], centre=0.0).values
-    p = [c.p_two_sided() or 1.0 for c in contrasts]
-    adjusted = zip(holm(p).tolist(), benjamini_hochberg(p).tolist(), strict=True)
-    luck = expected_luck(k, float(np.mean(_own_errors(pairs))))
+    own = [_p_of_difference(*judged[i]) for i in usable]
+    p = [1.0 if one is None else one for one in own]
+    adjusted = zip(own, holm(p).tolist(), benjamini_hochberg(p).tolist(), strict=True)
+    luck = _luck(pairs)[0]
     critical, df = _dunnett(pairs, alpha=0.05, two_sided=True)
     out: list[Selection | None] = [Selection(k, luck_pp=luck) for _ in pairs]
-    for i, c, one_shrunk, (p_holm, p_bh) in zip(usable, contrasts, shrunk, adjusted, strict=True):
+    for i, c, one_shrunk, (one_p, p_holm, p_bh) in zip(usable, contrasts, shrunk, adjusted, strict=True):
         reach = _reach(pairs[i], critical, df, k, 0.025) * (c.se or 0.0)
-        out[i] = Selection(k, one_shrunk, c.value - reach, c.value + reach, luck, p_holm, p_bh)
+        low, high, look = c.value - reach, c.value + reach, judged[i][1].look
+        limits = (low, high) if look is None else (look.simultaneous_pp.low, look.simultaneous_pp.high)
+        told = (None, None) if one_p is None else (p_holm, p_bh)
+        out[i] = Selection(k, one_shrunk, *limits, luck, *told)
     if len(usable) > 1:
         order = np.argsort(values)
         best, second = usable[order[-1]], usable[order[-2]]

@@ -303,26 +303,39 @@ def peeked(arm: str, looks: list[int], n: int) -> Finding:
     )  # fmt: skip
 
 
-def between_looks(looks: Sequence[int], n: int, extra: int, *, decided: bool, begun: bool) -> Finding:
+def between_looks(
+    looks: Sequence[int], n: int, extra: int, *, stop: str | None, begun: bool, lacking: str = ""
+) -> Finding:
+    """Runs that no look has judged: of a campaign that goes on, or that came to its end (`stop`) before them."""
     shown = ", ".join(map(str, looks[:8])) + (", ..." if len(looks) > 8 else "")
     more = f"{extra} run{'s' if extra != 1 else ''} an arm"
+    if lacking:
+        done = f"Judged is its look of {n}" if begun else f"There are {n}, and nothing is decided yet"
+        return Finding(
+            "peeked", "warn", f"The plan of this campaign looks at {shown} runs. {done}, as there is no completed run of {lacking}.",
+            "Make it: the same `harness run ... --until-decided` again. A look without the runs that failed would be another look.",
+            NOTHING,
+        )  # fmt: skip
     if not begun:
         return Finding(
             "peeked", "info", f"The plan of this campaign looks at {shown} runs, and there are {n}: nothing is decided yet.",
             GO_ON, NOTHING,
         )  # fmt: skip
-    if decided:
+    if stop == "decided":
         return Finding(
             "peeked", "info", f"The campaign was decided at its look of {n} runs; {more} that came later change nothing.",
             "Nothing to do. For another answer take fresh seeds (`harness run ... --as NAME`).", NOTHING,
         )  # fmt: skip
-    beyond = n >= looks[-1]
+    where, advice = "wait for the next one", GO_ON
+    if stop == "futility":
+        where = "came after it stopped for lack of prospects"
+        advice = "That look was the answer. A group-sequential plan goes on with `harness run ... --until-decided --past-futility`."
+    elif n >= looks[-1]:
+        where = "beyond the last look decide nothing"
+        advice = "The last planned look was the answer; for another one take fresh seeds (`harness run ... --as NAME`)."
     return Finding(
-        "peeked", "warn",
-        f"The plan of this campaign looks at {shown} runs. Judged is its look of {n}; {more} "
-        f"{'beyond the last look decide nothing' if beyond else 'wait for the next one'}.",
-        "The last planned look was the answer; for another one take fresh seeds (`harness run ... --as NAME`)." if beyond else GO_ON,
-        NOTHING,
+        "peeked", "warn", f"The plan of this campaign looks at {shown} runs. Judged is its look of {n}; {more} {where}.",
+        advice, NOTHING,
     )  # fmt: skip
 
 

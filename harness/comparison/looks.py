@@ -18,10 +18,10 @@ from harness.comparison import findings as f
 from harness.comparison.checks import findings_of
 from harness.comparison.judge import Judged, Levels, joined, judge, plain_levels, required
 from harness.comparison.pair import Pair
-from harness.comparison.samples import FloatArray
+from harness.comparison.samples import FloatArray, Sample
 from harness.design.looks import LookPlan
 from harness.errors import UsageError
-from harness.model.estimate import NO_ESTIMATE, Decision, Estimate
+from harness.model.estimate import NO_ESTIMATE, Decision, Estimate, Verdict
 from harness.stats import sequential
 from harness.stats.anytime import t_mixture_sequence, tuned_c2
 from harness.stats.contrast import Contrast
@@ -31,7 +31,7 @@ from harness.stats.sprt import Sprt, gsprt
 Stop = Literal["decided", "futility", "last look"]
 LEAST_STARTS = 5
 """Time is first tested at so many process starts."""
-TOO_FEW_STARTS = f"time is first tested at {LEAST_STARTS} process starts"
+UNTOLD_BY_RATIO = "a likelihood ratio test answers only what it was planned for"
 CONFIDENCE = 0.95
 ACCURACY = ("bar", "noninferiority", "superiority", "equivalence")
 TIME = ("time", "time_noninferiority", "time_equivalence")
@@ -41,8 +41,9 @@ TIME = ("time", "time_noninferiority", "time_equivalence")
 class Look:
     """Where a sequential comparison stands: look `index` (from 0; None before the first) of `plan`, and why it stops there.
 
-    `n` runs an arm are judged; `extra` more are there and wait for the next look. `stop` None: it goes on. The intervals
-    `repeated_*` hold at all looks together; `final_*` are the estimates of a campaign that stopped here, with their 95 % limits.
+    `n` runs an arm are judged; `extra` more are there and wait for the next look, unless a run before it is `lacking` (in words).
+    `stop` None: it goes on. The intervals `repeated_*` hold at all looks together, `simultaneous_pp` for all candidates besides;
+    `final_*` are the estimates of a campaign that stopped here, with their 95 % limits.
     """
 
     plan: LookPlan
@@ -53,7 +54,9 @@ class Look:
     repeated_speedup: Estimate
     final_pp: Estimate
     final_speedup: Estimate
+    simultaneous_pp: Estimate = NO_ESTIMATE
     extra: int = 0
+    lacking: str = ""
 
     @property
     def name(self) -> str:
@@ -70,6 +73,7 @@ class Look:
             "looks": len(self.plan.runs),
             "n": self.n,
             "extra": self.extra,
+            "lacking": self.lacking,
             "largest_n": self.plan.largest,
             "next_n": None if self.stop else self.plan.next_after(self.n),
             "stop": self.stop,
@@ -96,36 +100,82 @@ def judge_by_looks(pair: Pair, simultaneous: Levels | None, luck_pp: float | Non
     plan = pair.candidate.plan
     assert plan is not None
     if plan.mode == "sprt":
-        return _by_likelihood_ratio(pair, plan, simultaneous, luck_pp)
+        return _by_likelihood_ratio(pair, plan, luck_pp)
     course = _Course(plan, pair.promise.alpha)
     steps: list[_Step] = []
+    there = _unbroken(pair)
     for index, runs in enumerate(plan.runs):
-        if runs > pair.candidate.n or (steps and steps[-1].stop == "decided"):
+        if runs > there or (steps and steps[-1].stop == "decided"):
             break
         steps.append(_step(_until(pair, runs), course, index, simultaneous, luck_pp))
     if not steps:
-        return pair, _before_the_first(pair, plan, simultaneous, luck_pp)
+        return pair, _before_the_first(pair, plan)
     last = steps[-1]
     look = _look(course, steps, pair.candidate.n - last.pair.candidate.n)
-    return last.pair, _told(_with_p(last.judged, course, steps), plan, look)
+    return last.pair, _told(_with_p(last.judged, course, steps), pair, plan, look)
+
+
+def _unbroken(pair: Pair) -> int:
+    """Runs up to which nothing lacks: a look that counted fewer than its own would be another one once they are made.
+
+    The control's count where it was run in the same blocks; one of another store is what it is.
+    """
+    arms = (pair.control, pair.candidate) if pair.design == "interleaved" else (pair.candidate,)
+    return min(_leading(arm) for arm in arms)
+
+
+def _leading(sample: Sample) -> int:
+    """Replicates from 0 on without a gap; all runs where their replicates are unknown."""
+    there = np.unique(sample.runs["replicate"])
+    return sample.n if np.isnan(there).any() else int(np.count_nonzero(there == np.arange(there.size)))
+
+
+def _lacking(pair: Pair, upto: int) -> str:
+    """The replicates below `upto` that were passed over, in words."""
+    arms = (pair.control, pair.candidate) if pair.design == "interleaved" else (pair.candidate,)
+    holes = {arm.name: [r for r in _to_come(arm, upto) if r < max(arm.runs["replicate"], default=0)] for arm in arms}
+    return " and ".join(
+        f"replicate{'s' if len(gone) > 1 else ''} {', '.join(map(str, gone[:6]))}{', ...' if len(gone) > 6 else ''} of {name}"
+        for name, gone in holes.items()
+        if gone
+    )
+
+
+def _to_come(sample: Sample, upto: int) -> list[int]:
+    """The replicates below `upto` that have no run."""
+    there = sample.runs["replicate"]
+    return list(range(sample.n, upto)) if np.isnan(there).any() else sorted(set(range(upto)) - set(there.tolist()))
 
 
 def _step(pair: Pair, course: _Course, index: int, simultaneous: Levels | None, luck_pp: float | None) -> _Step:
     course.reach(pair, index)
     judged = judge(pair, findings_of(pair), course.together(simultaneous), luck_pp, course.levels())
-    if course.levels().time == 0:
-        judged = _time_untested(judged, pair, TOO_FEW_STARTS)
+    if not course.time_tested:
+        judged = _time_untested(judged, pair, _too_few(pair))
     return _Step(index, pair, judged, _stop(judged, course.plan, index, course.futile))
 
 
-def _before_the_first(pair: Pair, plan: LookPlan, simultaneous: Levels | None, luck_pp: float | None) -> Judged:
+def _too_few(pair: Pair) -> str:
+    units = "hosts, where there are several" if pair.blocks.unit == "host" else "process starts"
+    return f"time is first tested at {LEAST_STARTS} {units}"
+
+
+def _before_the_first(pair: Pair, plan: LookPlan) -> Judged:
     """Nothing is decided yet; the estimates are shown without limits, as none were planned."""
-    judged = judge(pair, findings_of(pair), simultaneous, luck_pp, plain_levels(plan.alpha))
-    judged = replace(judged, verdict="refused" if judged.verdict == "refused" else "inconclusive")
+    judged = judge(pair, findings_of(pair), None, None, plain_levels(plan.alpha))
     gone = replace(NO_ESTIMATE, reason="the first look is still to come")
+    ends = judged.endpoints
+    ends = replace(ends, **{name: _open(getattr(ends, name), gone.reason) for name in (*ACCURACY, *TIME)})
+    needed = required(pair, ends)
+    verdict: Verdict = "refused" if "refused" in [d.decision for d in needed.values()] else "inconclusive"
+    judged = replace(judged, verdict=verdict, endpoints=ends, needed=needed)
     shown, speed = (replace(gone, value=value) for value in _values(pair))
-    look = Look(plan, pair.candidate.n, None, None, shown, speed, gone, gone)
-    return _told(judged, plan, look)
+    return _told(judged, pair, plan, Look(plan, pair.candidate.n, None, None, shown, speed, gone, gone, shown))
+
+
+def _open(d: Decision, why: str) -> Decision:
+    """A decision that was not to be taken here."""
+    return d if d.decision == "refused" else Decision("inconclusive", margin=d.margin, reason=why)
 
 
 def _values(pair: Pair) -> tuple[float | None, float | None]:
@@ -134,19 +184,21 @@ def _values(pair: Pair) -> tuple[float | None, float | None]:
     return (pair.difference_pp.value if both else None), speed
 
 
-def _told(judged: Judged, plan: LookPlan, look: Look) -> Judged:
-    """The judgement with where it stands: what waits for the next look, and the runs until then."""
+def _told(judged: Judged, whole: Pair, plan: LookPlan, look: Look) -> Judged:
+    """The judgement with where it stands in all the runs: what waits for the next look, and the runs until then."""
+    following = plan.runs[0] if look.index is None else plan.next_after(look.n)
+    if look.stop is None and following is not None:
+        look = replace(look, lacking=_lacking(whole, following))
     if look.extra or look.index is None:
         told = f.between_looks(
-            plan.runs, look.n, look.extra, decided=look.stop == "decided", begun=look.index is not None
+            plan.runs, look.n, look.extra, stop=look.stop, begun=look.index is not None, lacking=look.lacking
         )
         judged = replace(judged, findings=(*judged.findings, told))
     more = judged.more_runs
     if judged.verdict == "pass":
         more = 0
-    elif judged.verdict == "inconclusive" and look.stop is None:
-        following = plan.next_after(look.n)
-        more = judged.more_runs if following is None else following - look.n - look.extra
+    elif judged.verdict == "inconclusive" and look.stop is None and following is not None:
+        more = max(len(_to_come(arm, following)) for arm in (whole.control, whole.candidate))
     return replace(judged, more_runs=more, look=look)
 
 
@@ -154,11 +206,7 @@ def _time_untested(judged: Judged, pair: Pair, why: str) -> Judged:
     """Time endpoints that were held against nothing say why."""
     if not pair.blocks.n:
         return judged
-
-    def told(d: Decision) -> Decision:
-        return replace(d, bound=None, reason=why) if d.decision == "inconclusive" else d
-
-    ends = replace(judged.endpoints, **{name: told(getattr(judged.endpoints, name)) for name in TIME})
+    ends = replace(judged.endpoints, **{name: _open(getattr(judged.endpoints, name), why) for name in TIME})
     return replace(judged, endpoints=ends, needed=required(pair, ends))
 
 
@@ -213,8 +261,9 @@ class _Course:
         self.index = index
         self.futile = self._futility[index] if self._futility else None
         clusters = pair.log_speedup.clusters if pair.blocks.n else 0
-        if clusters >= LEAST_STARTS and (not self.starts or clusters > self.starts[-1][1]):
-            self.starts.append((index, clusters))
+        begun = pair.blocks.invocations
+        if clusters >= LEAST_STARTS and (not self.starts or begun > self.starts[-1][1]):
+            self.starts.append((index, begun))
 
     def levels(self) -> Levels:
         """Tail probabilities of this look's bounds; 0 for time where it is not tested here."""
@@ -275,9 +324,10 @@ def _with_p(judged: Judged, course: _Course, steps: Sequence[_Step]) -> Judged:
     """The p-values of the campaign instead of those of one look: the chance, without an effect, of an end at least as extreme."""
     ends = judged.endpoints
     changed = {name: _stagewise(name, course.of_accuracy(), steps) for name in ACCURACY}
-    if course.starts:
+    if course.time_tested:
         changed |= {name: _stagewise(name, course.of_time(), steps) for name in TIME}
-    new = replace(ends, **{name: replace(getattr(ends, name), p=p) for name, p in changed.items() if p is not None})
+    told = {name: getattr(ends, name) for name, p in changed.items() if p is not None}
+    new = replace(ends, **{name: replace(d, p=changed[name]) for name, d in told.items() if d.decision != "refused"})
     names = {id(getattr(ends, name)): name for name in (*ACCURACY, *TIME)}
     needed = {key: getattr(new, names[id(d)]) if id(d) in names else d for key, d in judged.needed.items()}
     return replace(judged, endpoints=new, needed=needed)
@@ -305,27 +355,28 @@ def _look(course: _Course, steps: Sequence[_Step], extra: int) -> Look:
     last = steps[-1]
     pair, plan = last.pair, course.plan
     gone = replace(NO_ESTIMATE, reason="an arm has no runs")
-    shown, final, shown_time, final_time = gone, gone, gone, gone
+    shown, together, final, shown_time, final_time = gone, gone, gone, gone, gone
     passed_by = any(step.stop == "futility" for step in steps[:-1])
     if pair.control.n and pair.candidate.n:
         asked = _accuracy_question(pair, last.judged)
         shown = _repeated(pair.difference_pp, course.of_accuracy(), plan)
+        together = _repeated(pair.difference_pp, course.of_accuracy(), plan, candidates=pair.candidates)
         contrasts = [step.pair.difference_pp for step in steps]
         final = _final(contrasts, course.of_accuracy(), asked, last.stop, passed_by=passed_by)
+        final = _within(final, shown)
     if pair.blocks.n:
         of = [step.pair.log_speedup.contrast for step in steps]
         asked = _time_question(pair, last.judged)
         if course.time_tested:
             tested = course.of_time()
-            shown_time = _ratio(
-                _repeated(of[-1], tested, plan, spent=[plan.information_of_time[k] for k in tested.looks])
-            )
-            final_time = _ratio(_final(of, tested, asked, last.stop, passed_by=passed_by))
+            repeated = _repeated(of[-1], tested, plan, spent=[plan.information_of_time[k] for k in tested.looks])
+            shown_time = _ratio(repeated)
+            final_time = _ratio(_within(_final(of, tested, asked, last.stop, passed_by=passed_by), repeated))
         else:
-            shown_time = Estimate(math.exp(of[-1].value), method=of[-1].method, reason=TOO_FEW_STARTS)
-            why = TOO_FEW_STARTS if last.stop else "the campaign goes on"
+            shown_time = Estimate(math.exp(of[-1].value), method=of[-1].method, reason=_too_few(pair))
+            why = _too_few(pair) if last.stop else "the campaign goes on"
             final_time = Estimate(None, method=of[-1].method, reason=why)
-    return Look(plan, pair.candidate.n, last.index, last.stop, shown, shown_time, final, final_time, extra)
+    return Look(plan, pair.candidate.n, last.index, last.stop, shown, shown_time, final, final_time, together, extra)
 
 
 @dataclass(frozen=True)
@@ -355,12 +406,18 @@ def _time_question(pair: Pair, judged: Judged) -> _Asked | None:
     return None
 
 
-def _repeated(contrast: Contrast, bounds: _Bounds, plan: LookPlan, spent: Sequence[float] | None = None) -> Estimate:
-    """95 % limits that hold at every look together: the bounds of a plan of level .025 on either side."""
+def _repeated(
+    contrast: Contrast, bounds: _Bounds, plan: LookPlan, spent: Sequence[float] | None = None, candidates: int = 1
+) -> Estimate:
+    """95 % limits that hold at every look together: the bounds of a plan of level .025 on either side.
+
+    For several candidates together .025 is shared among them (Bonferroni).
+    """
     name = f"{contrast.method}; repeated interval, look {bounds.looks[-1] + 1} of {len(plan.runs)}"
     if not contrast.usable:
         return replace(contrast.estimate(), method=name)
-    bound = sequential.efficacy_bounds(bounds.information, alpha=(1 - CONFIDENCE) / 2, spent_by=spent)[-1]
+    alpha = (1 - CONFIDENCE) / 2 / candidates
+    bound = sequential.efficacy_bounds(bounds.information, alpha=alpha, spent_by=spent)[-1]
     low, high = sequential.repeated_interval(contrast, bound)
     return Estimate(contrast.value, low, high, contrast.sd, name)
 
@@ -398,6 +455,18 @@ def _final(
     return Estimate(mid, min(low, high), max(low, high), contrast.sd, "median-unbiased, stage-wise ordering")
 
 
+def _within(final: Estimate, repeated: Estimate) -> Estimate:
+    """The estimate after stopping with limits no wider than those that hold at every look.
+
+    Few process starts stretch it far from the null, where t stands for a much smaller z; the repeated limits are narrower there.
+    """
+    limits = (final.value, final.low, final.high, repeated.low, repeated.high)
+    if any(x is None for x in limits):
+        return final
+    value, low, high, least, most = (float(x) for x in limits if x is not None)
+    return replace(final, low=max(low, least), high=min(high, most)) if least <= value <= most else final
+
+
 def _ratio(log: Estimate) -> Estimate:
     """A log speed-up as a ratio; limits beyond all numbers are none."""
 
@@ -417,9 +486,10 @@ class _Ratio:
     x: FloatArray
     mu0: float
     mu1: float
+    alpha: float
 
     def at(self, n: int, plan: LookPlan) -> Sprt:
-        return gsprt(self.x[:n], mu0=self.mu0, mu1=self.mu1, alpha=plan.alpha, beta=1 - plan.power)
+        return gsprt(self.x[:n], mu0=self.mu0, mu1=self.mu1, alpha=self.alpha, beta=1 - plan.power)
 
     def first(self, upto: int, plan: LookPlan) -> tuple[int, Sprt | None]:
         """The number of runs at which it was first decided, else the last look up to `upto`, and its state there."""
@@ -443,37 +513,42 @@ def paired_by_seed(pair: Pair) -> tuple[FloatArray, FloatArray]:
     return 100 * (own - np.array([control[s] for _, s, _ in both])), own
 
 
-def _by_likelihood_ratio(
-    pair: Pair, plan: LookPlan, simultaneous: Levels | None, luck_pp: float | None
-) -> tuple[Pair, Judged]:
+def _by_likelihood_ratio(pair: Pair, plan: LookPlan, luck_pp: float | None) -> tuple[Pair, Judged]:
     """Accuracy endpoints decided by the first crossing of Wald's bounds over the planned looks.
 
     To cross the upper bound proves the endpoint. To cross the lower one says that the planned gain is not there, with an
     error of 1 - power: that ends the campaign, and refutes nothing unless the confidence sequence does.
     """
     _refuse_other_question(pair, plan)
-    tests = _tests(pair)
-    needed = required(pair, judge(pair, findings_of(pair), None, None).endpoints)
-    n = _ended_at({name: tests[name] for name in needed if name in tests}, plan, pair.candidate.n)
+    whole, there = pair, _unbroken(pair)
+    asked = required(pair, judge(pair, findings_of(pair), None, None).endpoints)
+    tests = {name: test for name, test in _tests(_until(pair, there), pair.candidates).items() if name in asked}
+    n = _ended_at(tests, plan, there)
     if n is None:
-        return pair, _before_the_first(pair, plan, simultaneous, luck_pp)
-    extra, pair = pair.candidate.n - n, _until(pair, n)
-    judged = judge(pair, findings_of(pair), simultaneous, luck_pp, Levels(plan.alpha, plan.alpha, 0.0))
+        return pair, _before_the_first(pair, plan)
+    pair = _until(pair, n)
+    judged = judge(pair, findings_of(pair), None, None, Levels(plan.alpha, plan.alpha, 0.0))
+    own = _tests(pair, pair.candidates)
     ends = judged.endpoints
-    for name, test in _tests(pair).items():
-        own: Decision = getattr(ends, name)
-        if own.decision != "refused":
-            decided = replace(_crossing(test, n, plan), margin=own.margin)
-            ends = replace(ends, **{name: decided})
+    for name in ACCURACY:
+        d: Decision = getattr(ends, name)
+        if d.decision != "refused":
+            crossed = _crossing(own[name], n, plan) if name in own else Decision("inconclusive", reason=UNTOLD_BY_RATIO)
+            ends = replace(ends, **{name: replace(crossed, margin=d.margin)})
     needed = required(pair, ends)
-    verdict = joined(needed)
-    capped = verdict == "pass" and (pair.candidates > 1 or pair.candidate.screening)
-    judged = replace(judged, endpoints=ends, needed=needed, verdict="inconclusive" if capped else verdict)
+    verdict, found = joined(needed), judged.findings
+    open_ones = [name for name, d in needed.items() if d.decision != "pass"]
+    alone = _tests(pair)
+    if verdict == "inconclusive" and all(name in alone and _accepted(alone[name], n, plan) for name in open_ones):
+        found = (*found, f.best_of_k(pair.candidates, open_ones, luck_pp))
+    if verdict == "pass" and pair.candidate.screening:
+        verdict = "inconclusive"
+    judged = replace(judged, endpoints=ends, needed=needed, verdict=verdict, findings=found)
     judged = _time_untested(judged, pair, "a likelihood ratio test decides accuracy only")
-    hopeless = any(_rejected(tests[name], n, plan) for name in needed if name in tests)
+    hopeless = any(_rejected(test, n, plan) for test in tests.values())
     stop: Stop | None = "decided" if judged.verdict in ("pass", "fail") else "futility" if hopeless else None
     stop = stop or ("last look" if n == plan.largest else None)
-    return pair, _told(judged, plan, _look_of_sprt(pair, plan, plan.runs.index(n), stop, extra))
+    return pair, _told(judged, whole, plan, _look_of_sprt(pair, plan, plan.runs.index(n), stop, whole.candidate.n - n))
 
 
 def _refuse_other_question(pair: Pair, plan: LookPlan) -> None:
@@ -489,14 +564,17 @@ def _refuse_other_question(pair: Pair, plan: LookPlan) -> None:
         )
 
 
-def _tests(pair: Pair) -> dict[str, _Ratio]:
-    """By endpoint."""
+def _tests(pair: Pair, candidates: int = 1) -> dict[str, _Ratio]:
+    """By endpoint; several `candidates` share alpha (Bonferroni)."""
     difference, own = paired_by_seed(pair)
     promise = pair.promise
-    margin = promise.margin_pp or 0.0
-    out = {"noninferiority": _Ratio(difference, -margin, 0.0), "superiority": _Ratio(difference, 0.0, margin)}
+    margin, alpha = promise.margin_pp or 0.0, promise.alpha / candidates
+    out = {
+        "noninferiority": _Ratio(difference, -margin, 0.0, alpha),
+        "superiority": _Ratio(difference, 0.0, margin, alpha),
+    }
     if promise.target is not None:
-        out["bar"] = _Ratio(100 * own, 100 * promise.target, 100 * promise.target + margin)
+        out["bar"] = _Ratio(100 * own, 100 * promise.target, 100 * promise.target + margin, alpha)
     return out
 
 
@@ -519,6 +597,11 @@ def _rejected(test: _Ratio, n: int, plan: LookPlan) -> bool:
     return state is not None and state.state == "reject"
 
 
+def _accepted(test: _Ratio, n: int, plan: LookPlan) -> bool:
+    state = test.first(n, plan)[1]
+    return state is not None and state.state == "accept"
+
+
 def _crossing(test: _Ratio, upto: int, plan: LookPlan) -> Decision:
     n, state = test.first(upto, plan)
     if state is None:
@@ -529,7 +612,7 @@ def _crossing(test: _Ratio, upto: int, plan: LookPlan) -> Decision:
     what = f"{ratio} at {n} runs, bounds {state.low:.2f} and {state.high:.2f}"
     if state.state == "accept":
         return Decision("pass", reason=what)
-    beyond = t_mixture_sequence(test.x[:n], c2=tuned_c2(plan.fixed), alpha=min(2 * plan.alpha, 0.99)).high
+    beyond = t_mixture_sequence(test.x[:n], c2=tuned_c2(plan.fixed), alpha=min(2 * test.alpha, 0.99)).high
     if beyond is not None and beyond < test.mu0:
         return Decision("fail", reason=f"{what}; the confidence sequence lies below, too")
     return Decision("inconclusive", reason=f"{what}: the planned gain is not there")
@@ -544,4 +627,5 @@ def _look_of_sprt(pair: Pair, plan: LookPlan, index: int, stop: Stop | None, ext
     if pair.blocks.n:
         untimed = replace(log_ratio_to_ratio(pair.log_speedup.contrast, "blocks, log ratio, description only"))
     final = shown if stop else replace(shown, value=None, low=None, high=None, reason="the campaign goes on")
-    return Look(plan, pair.candidate.n, index, stop, shown, untimed, final, untimed, extra)
+    together = t_mixture_sequence(difference, c2=tuned_c2(plan.fixed), alpha=(1 - CONFIDENCE) / pair.candidates)
+    return Look(plan, pair.candidate.n, index, stop, shown, untimed, final, untimed, together, extra)

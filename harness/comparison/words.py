@@ -210,15 +210,18 @@ def _refusal(needed: Mapping[str, Decision]) -> str:
 
 def _blocking(pair: Pair, judged: Judged) -> str:
     if judged.look is not None and judged.look.index is None:
-        return f"nothing is decided before the first look, at {judged.look.plan.runs[0]} runs"
+        return f"nothing is decided before the first look, at {judged.look.plan.runs[0]} runs" + _lacking(judged.look)
     codes = {finding.code for finding in judged.findings}
     if "screening-sample" in codes:
         return f"passes as a screening result only; confirm on about {judged.more_runs} fresh seeds"
     if "best-of-k" in codes:
-        return (
-            f"passes alone, not as one of {pair.candidates} candidates; confirm on about {judged.more_runs} fresh seeds"
-        )
+        alone = f"passes alone, not as one of {pair.candidates} candidates"
+        if judged.look is not None:
+            return f"{alone}; {_what_next(judged.look)}"
+        return f"{alone}; confirm on about {judged.more_runs} fresh seeds"
     undecided = {name: d for name, d in judged.needed.items() if d.decision == "inconclusive"}
+    if not undecided and min(pair.control.n, pair.candidate.n) >= ENOUGH_RUNS:
+        return "what it needs is proven, and something else keeps it from passing: see the findings"
     if not undecided:
         return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least"
     named = ", ".join(_open_question(pair, judged, name) + _why(d) for name, d in undecided.items())
@@ -234,7 +237,8 @@ def look_lines(look: Look) -> list[str]:
     plan = look.plan
     why = {
         "decided": "decided",
-        "futility": "stopped for futility (--past-futility goes on: the bound is no obligation)",
+        "futility": "stopped for futility"
+        + (" (--past-futility goes on: the bound is no obligation)" if plan.mode == "group-sequential" else ""),
         "last look": "the planned runs are spent, and it is not decided",
     }
     fixed = f"{plan.fixed} in one go" if plan.mode == "group-sequential" else f"{plan.fixed} of a fixed design"
@@ -251,12 +255,17 @@ def _what_next(look: Look) -> str:
     """Where an open sequential question goes from here."""
     match look.stop:
         case "futility":
-            return f"stopped at {look.name}: with the {look.plan.largest} planned runs it would hardly pass"
+            where = look.name if look.plan.mode == "sprt" else f"at {look.name}"
+            return f"stopped {where}: with the {look.plan.largest} planned runs it would hardly pass"
         case "last look":
             return f"the {look.plan.largest} planned runs are spent"
         case _:
             following = look.plan.next_after(look.n)
-            return f"{look.name}; the next is at {following} runs" if following else look.name
+            return (f"{look.name}; the next is at {following} runs" if following else look.name) + _lacking(look)
+
+
+def _lacking(look: Look) -> str:
+    return f" (there is no completed run of {look.lacking})" if look.lacking else ""
 
 
 def _why(d: Decision) -> str:

@@ -57,10 +57,6 @@ class LookPlan:
         """The same by process starts."""
         return tuple(s / self.starts[-1] for s in self.starts)
 
-    def look_at(self, n: int) -> int | None:
-        """Number (from 0) of the look at `n` runs; None between the looks and beyond the last."""
-        return self.runs.index(n) if n in self.runs else None
-
     def next_after(self, n: int) -> int | None:
         """The runs of the next look; None after the last."""
         return next((runs for runs in self.runs if runs > n), None)

@@ -15,6 +15,9 @@ def finite(x: float | None) -> float | None:
     return None if x is None or not math.isfinite(x) else float(x)
 
 
+NO_SD = "sd: this method rests on no standard deviation of runs"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A point estimate with its two-sided 95 % interval.
@@ -37,7 +40,8 @@ class Estimate:
             "sd": finite(self.sd),
             "method": self.method,
         }
-        return out | ({"reason": self.reason} if self.reason else {})
+        reason = self.reason or (NO_SD if self.sd is None and self.value is not None else "")
+        return out | ({"reason": reason} if reason else {})
 
     def scaled(self, factor: float) -> Estimate:
         """The same estimate in another unit (`factor` > 0)."""

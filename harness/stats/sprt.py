@@ -30,21 +30,11 @@ def gsprt(x: ArrayLike, *, mu0: float, mu1: float, alpha: float = 0.05, beta: fl
     log(beta / (1 - alpha)) and log((1 - beta) / alpha). Goes on below 15 runs, where the variance is too
     uncertain, and where there is none: equal values are no evidence of their error. Wald (1945); Li, Liu and Ying (2014).
     """
-    return gsprt_from_moments(moments(x), mu0=mu0, mu1=mu1, alpha=alpha, beta=beta)
-
-
-def gsprt_from_moments(
-    m: Moments, *, mu0: float, mu1: float, alpha: float = 0.05, beta: float = 0.1, control_runs: int | None = None
-) -> Sprt:
-    """The same from number, mean and variance; with `control_runs` the mean is a difference to a finite control.
-
-    A difference weighs 1 / (1 / n + 1 / n0) runs.
-    """
+    m = moments(x)
     low, high = wald_bounds(alpha=alpha, beta=beta)
     if not m.variance or m.n < LEAST_RUNS:
         return Sprt(0.0, low, high, "continue")
-    weight = m.n if control_runs is None else 1 / (1 / m.n + 1 / control_runs)
-    llr = weight / 2 * _log_ratio(m, mu0=mu0, mu1=mu1)
+    llr = m.n / 2 * _log_ratio(m, mu0=mu0, mu1=mu1)
     return Sprt(llr, low, high, "accept" if llr >= high else "reject" if llr <= low else "continue")
 
 

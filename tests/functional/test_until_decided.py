@@ -112,9 +112,28 @@ def test_a_likelihood_ratio_in_place_of_five_looks(cli, made, tmp_path):
     assert (ended["look"]["mode"], ended["look"]["n"], ended["look"]["stop"]) == ("sprt", 15, "decided")
 
 
+def test_a_run_that_is_lacking_is_made_before_anything_is_judged(cli, made, tmp_path):
+    """As after a crash, with runs beyond the look: the same command fills the gap, and decides as it would have."""
+    made()
+    whole = document(cli("run", "gains.toml", "--until-decided", "--json"))
+    cli("run", "gains.toml", "--stage", "confirm", "--seeds", str(whole["look"]["n"] + 4))
+    table = tmp_path / "results" / "gains" / "runs.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    places = [lines[0].split(",").index(name) for name in ("arm", "replicate", "warmup")]
+    wanted = ["better", "2", "false"]
+    gone = [k for k, line in enumerate(lines) if [line.split(",")[place].lower() for place in places] == wanted]
+    assert len(gone) == 1
+    table.write_text("".join(lines[: gone[0]] + lines[gone[0] + 1 :]))
+    open_one = document(cli("compare", "gains", "--json"))["comparisons"][0]
+    assert (open_one["verdict"], open_one["sequential"]["lacking"]) == ("inconclusive", "replicate 2 of better")
+    again = document(cli("run", "gains.toml", "--until-decided", "--json"))
+    assert again["comparison"]["comparisons"][0]["accuracy"] == whole["comparison"]["comparisons"][0]["accuracy"]
+
+
 @pytest.mark.parametrize(
     ("claim", "keys", "arguments", "message"),
     [
+        ("accurate", "", ("--until-decided", "--mode", "sprt", "--past-futility"), "leave one of the two out"),
         ("accurate", "", ("--until-decided", "--stage", "screen"), "stage 'screen' decides nothing"),
         ("faster", "", ("--until-decided", "--mode", "sprt"), "time is a matter of process starts"),
         ("accurate", "", ("--mode", "sprt"), "belong to --until-decided"),

@@ -40,7 +40,8 @@ COMPARISON = {
     "accuracy": {
         "difference_pp": ESTIMATE,
         "p": NUMBER,
-        "effect_size": ESTIMATE,
+        "effect_size": NUMBER,
+        "effect_size_ci95": [NUMBER],
         "bar": DECISION,
         "noninferiority": DECISION,
         "superiority": DECISION,
@@ -120,7 +121,7 @@ def problems(value: Any, form: Any, path: str = "") -> Iterator[str]:
 def gaps(value: Any, path: str = "") -> Iterator[str]:
     """Estimates without a value or interval, and decisions without a bound, that give no reason."""
     if isinstance(value, dict):
-        missing = value.get("value", 0) is None or value.get("ci95", [0])[0] is None
+        missing = any(value.get(k, 0) is None for k in ("value", "sd")) or value.get("ci95", [0])[0] is None
         undecided = "decision" in value and "bound" in value and value["bound"] is None
         if (missing or undecided) and not value.get("reason"):
             yield path

@@ -27,12 +27,15 @@ def at_look(tmp_path: Path):
         drawn: int = 0,
         stated: Any = None,
         change: Any = None,
+        lost: tuple[str, int] | None = None,
         **made: Any,
     ) -> dict[str, Any]:
         promises = {"margin_pp": 0.05, "target": None, "max_slowdown": None, "alpha": plan.alpha, "claim": claim}
         starts = max((s for s, runs in zip(plan.starts, plan.runs, strict=True) if runs <= (drawn or n)), default=1)
         sides = [side[side["replicate"] < n] for side in pair(drawn or n, invocations=starts, **made)]
         promises |= stated or {}
+        if lost is not None:
+            sides = [s[(s["arm"] != lost[0]) | (s["replicate"] != lost[1])] for s in sides]
         sides[1] = sides[1] if change is None else change(sides[1])
         folder = tmp_path / "results" / f"drawn{n}{claim}"
         folder.mkdir(parents=True)
@@ -45,7 +48,101 @@ def at_look(tmp_path: Path):
     return judged
 
 
+@pytest.fixture
+def two_arms(tmp_path: Path):
+    """The comparisons, by arm, of a store in which arms `a` and `b` were each run under this plan beside one control."""
+
+    def judged(plan: LookPlan, n: dict[str, int], gains: dict[str, float], *, sd: float = 0.0012) -> dict[str, Any]:
+        frames = []
+        for k, (name, gain) in enumerate(gains.items()):
+            control, candidate = pair(n[name], accuracy=(0.9650, 0.9650 + gain), sd=sd, seed=1, invocations=1)
+            own = pair(n[name], accuracy=(0.9650, 0.9650 + gain), sd=sd, seed=7 + k, invocations=1)[1]
+            candidate = candidate.assign(correct=own["correct"], run_id=own["run_id"] + name)
+            frames += [control] if n[name] == max(n.values()) else []
+            frames.append(candidate.assign(arm=name, config_hash=name))
+        folder = tmp_path / "results" / "two"
+        folder.mkdir(parents=True)
+        pd.concat(frames).drop_duplicates("run_id").to_csv(folder / "runs.csv", index=False)
+        arms = [{"name": name, "role": name, "config": {}} for name in ("control", *gains)]
+        arms = [arm | {"role": "control" if arm["name"] == "control" else "candidate"} for arm in arms]
+        promise = {"margin_pp": 0.05, "target": None, "max_slowdown": None, "alpha": plan.alpha, "claim": "accurate"}
+        plans = {"confirm": dict.fromkeys(gains, plan.as_dict())}
+        stored = {"name": "two", "control": "control", "arms": arms, "sequential": plans}
+        (folder / "experiment.json").write_text(json.dumps(stored | promise))
+        one = judge(["two"], tmp_path / "results", Asked()).as_dict()["comparisons"]
+        return {c["candidate"]["name"]: c for c in one}
+
+    return judged
+
+
 ACCURACY = plan_looks(100, alpha=0.05, timed=False)
+GAINS = {"a": 0.0018, "b": 0.0}
+
+
+@pytest.mark.parametrize("plan", [ACCURACY, plan_sprt(100, alpha=0.05)], ids=["looks", "sprt"])
+@pytest.mark.parametrize("side", ["control", "candidate"])
+def test_a_look_waits_for_a_run_that_failed(at_look, plan: LookPlan, side: str) -> None:
+    """Replicate 3 never came, and runs beyond the first look are there: judged without it, it would be another look."""
+    first = plan.runs[0]
+    made: dict[str, Any] = {"accuracy": (0.9650, 0.9690), "drawn": 120}
+    one = at_look(plan, first + 8, lost=(side, 3), **made)
+    assert (one["verdict"], one["sequential"]["look"], one["more_runs"]) == ("inconclusive", None, 1)
+    assert one["sequential"]["lacking"] == f"replicate 3 of {side}"
+    assert f"no completed run of replicate 3 of {side}" in one["headline"]
+    whole = at_look(plan, first + 8, claim="no-regression", **made)
+    assert whole["sequential"]["look"] and whole["sequential"]["lacking"] == ""
+
+
+def test_before_the_first_look_no_endpoint_is_decided(at_look) -> None:
+    one = at_look(ACCURACY, ACCURACY.runs[0] - 2, accuracy=(0.9650, 0.9690))
+    asked = [one["accuracy"][name] for name in ("noninferiority", "superiority", "equivalence")]
+    assert all((d["decision"], d["bound"], d["p"]) == ("inconclusive", None, None) and d["reason"] for d in asked)
+    assert one["accuracy"]["p"] is None and "first look" in one["reasons"]["accuracy.p"]
+
+
+def test_a_likelihood_ratio_answers_nothing_else(at_look) -> None:
+    one = at_look(plan_sprt(100, alpha=0.05), 25, accuracy=(0.9650, 0.9670))
+    assert (one["verdict"], one["accuracy"]["equivalence"]["decision"]) == ("pass", "inconclusive")
+    assert one["accuracy"]["p"] is None and one["reasons"]["accuracy.p"]
+
+
+def test_several_arms_share_the_level_of_a_likelihood_ratio(two_arms) -> None:
+    """Each proven at half of alpha passes; one that is proven at alpha only goes on, and says why."""
+    plan = plan_sprt(100, alpha=0.05)
+    clear = two_arms(plan, {"a": 40, "b": 40}, {"a": 0.0030, "b": 0.0029})
+    assert [clear[arm]["verdict"] for arm in "ab"] == ["pass", "pass"]
+    assert [clear[arm]["more_runs"] for arm in "ab"] == [0, 0]
+
+
+def test_one_of_several_that_passes_alone_goes_on(two_arms) -> None:
+    """A log likelihood ratio between those of alpha and of half of it."""
+    both = two_arms(plan_sprt(100, alpha=0.05), {"a": 25, "b": 25}, GAINS)
+    a = both["a"]
+    assert (a["verdict"], a["sequential"]["stop"], a["more_runs"]) == ("inconclusive", None, 5)
+    assert "best-of-k" in {f["code"] for f in a["findings"]}
+    assert "passes alone, not as one of 2 candidates" in a["headline"] and "the next is at 30 runs" in a["headline"]
+
+
+def test_limits_of_several_hold_at_all_looks_and_for_all(two_arms) -> None:
+    """Wider than those of one; adjusted p above its own; and runs that came after the decision change none of them."""
+    short, long = ACCURACY.runs[1], ACCURACY.runs[3]
+    arms = two_arms(ACCURACY, {"a": short, "b": long}, {"a": 0.0030, "b": 0.0001})
+    for one in arms.values():
+        own, all_of_them = one["accuracy"]["difference_pp"]["ci95"], one["selection"]["simultaneous_ci95_pp"]
+        assert all_of_them[0] < own[0] < own[1] < all_of_them[1]
+        assert one["selection"]["holm_p"] >= one["accuracy"]["p"]
+
+
+def test_selection_rests_on_the_looks_that_are_judged(two_arms, tmp_path) -> None:
+    gains = {"a": 0.0030, "b": 0.0028}
+    later = two_arms(ACCURACY, {"a": 100, "b": 100}, gains)
+    assert {one["sequential"]["n"] for one in later.values()} == {ACCURACY.runs[0]}
+    store = tmp_path / "results" / "two" / "runs.csv"
+    runs = pd.read_csv(store, keep_default_na=False)
+    runs[runs["replicate"] < ACCURACY.runs[0]].to_csv(store, index=False)
+    then = {c["candidate"]["name"]: c for c in judge(["two"], tmp_path / "results", Asked()).as_dict()["comparisons"]}
+    for arm, one in then.items():
+        assert one["selection"] == later[arm]["selection"]
 
 
 def test_what_passes_at_alpha_does_not_pass_at_an_early_look(at_look) -> None:

@@ -66,7 +66,7 @@ def test_accuracy_is_lower(study: dict[str, Any]) -> None:
     assert difference["value"] == pytest.approx(-0.03, abs=1e-7)
     assert difference["ci95"] == pytest.approx([-0.04415, -0.01585], abs=1e-5)
     assert study["accuracy"]["p"] == pytest.approx(3.35e-5, rel=0.01)
-    assert study["accuracy"]["effect_size"]["value"] == pytest.approx(-0.186, abs=5e-4)
+    assert study["accuracy"]["effect_size"] == pytest.approx(-0.186, abs=5e-4)
 
 
 def test_the_run_is_2_per_cent_faster_as_its_steps_predict(study: dict[str, Any]) -> None:

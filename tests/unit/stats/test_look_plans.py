@@ -43,7 +43,6 @@ def test_a_likelihood_ratio_looks_from_15_on_to_three_times_the_fixed_size() -> 
 def test_a_plan_is_read_back_as_it_was_written() -> None:
     plan = plan_looks(25, alpha=0.01, timed=True)
     assert read_look_plan(plan.as_dict()) == plan
-    assert (plan.look_at(plan.runs[1]), plan.look_at(plan.runs[1] + 1)) == (1, None)
     assert (plan.next_after(0), plan.next_after(plan.largest)) == (plan.runs[0], None)
 
 
