@@ -147,9 +147,9 @@ class CommandTrainer:
                 said: list[str] = []
                 listener = threading.Thread(target=lambda: said.append(_drain(child.stderr, lines=3)))
                 listener.start()
-                with child:
+                with child:  # its end closes both pipes, so they are read to the end before
                     last = _drain(child.stdout)
-                listener.join()
+                    listener.join()
         except FileNotFoundError as problem:
             raise RuntimeError(
                 f"there is no program or folder {problem.filename!r}; check 'argv' and 'cwd'"
