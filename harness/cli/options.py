@@ -180,7 +180,12 @@ def promised(default_claim: str) -> Callable[[F], F]:
         ),
         click.option("--margin-pp", type=Number(0, 100), metavar="M", help="Accuracy margin in percentage points."),
         click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01."),
-        click.option("--alpha", type=Number(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]"),
+        click.option(
+            "--alpha",
+            type=Number(1e-6, 0.5),
+            metavar="A",
+            help="One-sided error rate.  [default: the experiment's, else .05]",
+        ),
         click.option("--stage", type=STAGES, help="Only the candidates' runs of this stage."),
     )
 
