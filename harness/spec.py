@@ -248,13 +248,17 @@ def read_layer(name: str, given: Path | None, preset: str | None, seen: tuple[st
     if "extends" in own:
         given_there = path.parent if given is None and name.endswith(SUFFIXES) else given
         base = _parent(own["extends"], given_there, given, preset, (*seen, path.stem), where)
-    scalars = {k: v for k, v in base.scalars.items() if k in INHERITED} | own
-    if "alpha" in own and "record" not in own:
-        scalars.pop("record", None)
+    scalars = _laid_over({k: v for k, v in base.scalars.items() if k in INHERITED}, own)
     config = base.config | flatten(raw.get("config", {}))
     presets = base.presets | set(raw.get("presets", {}))
     layer = Layer(path.stem, where, scalars, config, raw, frozenset(presets), path.parent)
     return _with_preset(layer, preset)
+
+
+def _laid_over(below: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The scalars of a layer over those below it. `alpha` and `record` both state the error rate: the nearest word holds."""
+    silent = {"record"} if "alpha" in own else {"alpha"} if own.get("record") else set[str]()
+    return {k: v for k, v in below.items() if k not in silent} | dict(own)
 
 
 def _parent(
@@ -299,7 +303,10 @@ def _with_preset(layer: Layer, preset: str | None) -> Layer:
     own = layer.own | {k: table[k] for k in ("sweep", "arms") if k in table}
     _check_tables(own, f"{layer.where}: [presets.{preset}]")
     return replace(
-        layer, scalars=layer.scalars | scalars, config=layer.config | flatten(table.get("config", {})), own=own
+        layer,
+        scalars=_laid_over(layer.scalars, scalars),
+        config=layer.config | flatten(table.get("config", {})),
+        own=own,
     )
 
 
@@ -557,7 +564,7 @@ def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: R
     lone = len(drafts) == 1
     arms = [_finish(d, "control" if lone or d.name == control else "candidate", config_sets) for d in drafts]
     arms.sort(key=lambda arm: arm.role != "control")
-    scalars = layer.scalars | scalar_sets
+    scalars = _laid_over(layer.scalars, scalar_sets)
     scalars |= {k: v for k, v in (("seeds", request.seeds), ("stage", request.stage)) if v is not None}
     own_notes = (trainer_info(d.trainer, d.folder).note for d in drafts)
     notes = (*_notes(arms), *_left_out(drafts), *dict.fromkeys(note for note in own_notes if note))

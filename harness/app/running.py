@@ -38,16 +38,22 @@ class RunReport:
 
 
 def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished], None] | None = None) -> RunReport:
-    """Run what is missing and store every attempt. Raises StoreError where the store cannot be written."""
+    """Run what is missing and store every attempt; where nothing is, a promise that was changed is kept all the same.
+
+    Raises StoreError where the store cannot be written.
+    """
     from harness.logger import ExperimentLogger
     from harness.store.append import CampaignLock
 
-    if prepared.complete:
+    if prepared.complete and not _changed_promises(prepared):
         return RunReport(prepared, prepared.done)
     lock = CampaignLock(prepared.store.folder)
     try:
         prepared = prepare_run(prepared.experiment, options)  # another campaign may have ended in between
         if prepared.complete:
+            if _changed_promises(prepared):
+                with ExperimentLogger(prepared.store.name, results=options.results) as logger:
+                    _describe(prepared, options, logger)
             return RunReport(prepared, prepared.done)
         completed = dict(prepared.done)
         with ExperimentLogger(prepared.store.name, results=options.results) as logger:
@@ -99,18 +105,10 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
     from harness.executors.base import Campaign
 
     experiment, store = prepared.experiment, prepared.store
-    description = _merged_description(store, experiment) | {"seed_slot": prepared.slot} | _planned_looks(store, options)
     experiment_hash = digest(experiment.as_dict() | {"seeds": None})
     infos = trainer_infos(experiment)
     provenance = _provenance(experiment, infos, options.results, logger)
-    changes = _changed_promises(store.experiment, description)
-    if changes:
-        logger.note("promises-changed", changes=changes)
-    for stage, arms in options.looks.items():
-        for arm, plan in arms.items():
-            if arm not in store.experiment.get("sequential", {}).get(stage, {}):
-                logger.note("plan", stage=stage, arm=arm, plan=plan)
-    logger.describe(description)
+    _describe(prepared, options, logger)
     logger.note(
         "campaign",
         harness=version("speedrun-harness"),
@@ -134,6 +132,24 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
         retries=options.retries,
         workers=options.workers,
     )
+
+
+def _describe(prepared: Prepared, options: RunOptions, logger: Any) -> None:
+    """Write the description of the store; what it changes of the promises, and the plans it adds, go to the ledger first.
+
+    Where nothing is to be run, imported rows stay known as such.
+    """
+    store = prepared.store
+    changes = _changed_promises(prepared)
+    if changes:
+        logger.note("promises-changed", changes=changes)
+    for stage, arms in options.looks.items():
+        for arm, plan in arms.items():
+            if arm not in store.experiment.get("sequential", {}).get(stage, {}):
+                logger.note("plan", stage=stage, arm=arm, plan=plan)
+    merged = {k: v for k, v in store.experiment.items() if k == "imported" and prepared.complete}
+    merged |= _merged_description(store, prepared.experiment)
+    logger.describe(merged | {"seed_slot": prepared.slot} | _planned_looks(store, options))
 
 
 def _renamed(experiment: Experiment, name: str) -> Experiment:
@@ -170,8 +186,9 @@ def _planned_looks(store: Store, options: RunOptions) -> dict[str, Any]:
     return {"sequential": plans} if plans else {}
 
 
-def _changed_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _changed_promises(prepared: Prepared) -> dict[str, list[Any]]:
     """What was promised before the first run and reads otherwise now."""
+    old, new = prepared.store.experiment, prepared.experiment.as_dict()
     return {k: [old.get(k), new[k]] for k in PROMISES if old and old.get(k) != new[k]}
 
 

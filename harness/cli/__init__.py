@@ -63,7 +63,14 @@ class LazyGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, options_last(args))
+        try:
+            return super().parse_args(ctx, options_last(args))
+        except click.UsageError as problem:
+            meant = self.get_command(ctx, next((word for word in args if word in COMMANDS), ""))
+            unread = getattr(meant, "unread", None)  # of a command whose answer stands in files
+            if unread is not None:
+                unread(args, problem.format_message())
+            raise
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         from harness.errors import nearest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,47 @@ if TYPE_CHECKING:
 SUMMARY = "GITHUB_STEP_SUMMARY"
 PROMISED = ("claim", "target", "margin_pp", "max_slowdown", "alpha", "stage")
 FILES = ("junitxml", "markdown", "bencher")
+ANSWER = "gate.json"
 
 
-@click.command("gate")
+class GateCommand(click.Command):
+    """A command line that cannot be read leaves no older answer behind, either."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        words = tuple(args)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as problem:
+            self.unread(words, problem.format_message())
+            raise
+
+    def unread(self, words: Sequence[str], why: str) -> None:
+        """Write the files that these words name, or gate.json, without a judgement. What ends in .toml is never written to."""
+        from harness.errors import HarnessError
+
+        named = {option: _named(words, option) for option in ("json_file", *FILES, "on_inconclusive")}
+        given: dict[str, Any] = {option: Path(named[option]) if named[option] else None for option in FILES}
+        given["on_inconclusive"] = "pass" if named["on_inconclusive"] == "pass" else "fail"
+        read = (*words, *named.values())
+        with suppress(HarnessError):  # the mistake itself is what is told
+            _write_broken(Path(named["json_file"] or ANSWER), why, 2, read, given)
+        with suppress(OSError):
+            _step_summary(_no_judgement(why))
+
+
+def _named(words: Sequence[str], option: str) -> str:
+    """The last value of an option among the words of a command line, as far as it can be told; else nothing."""
+    flag, found = f"--{option.replace('_', '-')}", ""
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        name, equals, joined = word.partition("=")
+        if name == flag:
+            found = joined if equals else "" if following.startswith("-") else following
+    return found
+
+
+@click.command("gate", cls=GateCommand)
 @click.argument("names", metavar="CONTROL CANDIDATE... | gate.toml", nargs=-1, required=True, type=ExperimentName())
 @promised("no-regression")
 @click.option(
@@ -60,19 +99,20 @@ def command(names: tuple[str, ...], results: Path, as_json: bool, json_file: Pat
     from harness.app.gating import NOT_ENDED, NOT_ENDED_CODE
     from harness.errors import HarnessError
 
-    wanted = json_file or Path("gate.json")
-    _write_broken(wanted, NOT_ENDED, NOT_ENDED_CODE, names, given)
+    wanted = json_file or Path(ANSWER)
     try:
+        _write_broken(wanted, NOT_ENDED, NOT_ENDED_CODE, names, given)
         from_file = any(name.endswith(".toml") for name in names)
         code, document, text, pages = (_file if from_file else _stores)(names, results, given | {"json_file": wanted})
+        _write(wanted, to_json(document), pages, given)
     except HarnessError as problem:
-        _write_broken(wanted, str(problem), problem.exit_code, names, given)
+        with suppress(HarnessError):  # what cannot be written is told as it was the first time
+            _write_broken(wanted, str(problem), problem.exit_code, names, given)
         _step_summary(_no_judgement(str(problem)))
         raise
     except BaseException:
         _step_summary(_no_judgement(NOT_ENDED))
         raise
-    _write(wanted, to_json(document), pages, given)
     _step_summary(pages["markdown"])
     if as_json:
         click.echo(to_json(document))
@@ -164,32 +204,43 @@ def _no_judgement(why: str) -> str:
     return f"**GATE: no judgement**: {why}\n"
 
 
-def _write_broken(wanted: Path, why: str, code: int, names: tuple[str, ...], given: Mapping[str, Any]) -> None:
+def _write_broken(wanted: Path, why: str, code: int, names: Sequence[str], given: Mapping[str, Any]) -> None:
     """Every file that this gate writes, without a judgement: no older answer is left that could be taken for this one's.
 
-    Raises UsageError where one of them is a gate file that is to be read.
+    Raises UsageError where one of them is a gate file that is to be read; the others are written all the same.
     """
     from harness.app.gating import broken
     from harness.errors import UsageError
     from harness.report.junit import broken_xml
 
     read = {Path(name).resolve() for name in names if name.endswith(".toml")}
-    lost = next((path for path in _written(wanted, given) if path.resolve() in read), None)
-    if lost is not None:
-        raise UsageError(f"{lost}: is the gate file itself, and would be written over. Name another file to write.")
+    lost = [path for path in _written(wanted, given) if path.resolve() in read]
     pages = {"junitxml": broken_xml(why), "markdown": _no_judgement(why), "bencher": "{}\n"}
-    _write(wanted, to_json(broken(why, code, given["on_inconclusive"])), pages, given)
+    _write(wanted, to_json(broken(why, code, given["on_inconclusive"])), pages, given, spared=lost)
+    if lost:
+        raise UsageError(f"{lost[0]}: is the gate file itself, and would be written over. Name another file to write.")
 
 
 def _written(wanted: Path, given: Mapping[str, Any]) -> tuple[Path, ...]:
     return (wanted, *(given[option] for option in FILES if given[option] is not None))
 
 
-def _write(wanted: Path, document: str, pages: Mapping[str, str], given: Mapping[str, Any]) -> None:
-    write_file(wanted, document + "\n")
-    for option in FILES:
-        if given[option] is not None:
-            write_file(given[option], pages[option])
+def _write(
+    wanted: Path, document: str, pages: Mapping[str, str], given: Mapping[str, Any], spared: Sequence[Path] = ()
+) -> None:
+    """Write the files. Raises UsageError for the first that cannot be written, after all the others."""
+    from harness.errors import UsageError
+
+    contents = (document + "\n", *(pages[option] for option in FILES if given[option] is not None))
+    problems: list[UsageError] = []
+    for path, content in zip(_written(wanted, given), contents, strict=True):
+        try:
+            if path not in spared:
+                write_file(path, content)
+        except UsageError as problem:
+            problems.append(problem)
+    if problems:
+        raise problems[0]
 
 
 def _step_summary(page: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -54,13 +55,14 @@ class Count(click.IntRange):
 
 
 class Number(click.FloatRange):
-    """A number within limits; whoever gives something else is told which are allowed."""
+    """A finite number within limits; whoever gives something else is told which are allowed."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
-            return float(super().convert(value, param, ctx))
+            number = float(super().convert(value, param, ctx))
         except click.BadParameter:
-            return self.fail(_allowed(value, "a number", self), param, ctx)
+            number = math.nan
+        return number if math.isfinite(number) else self.fail(_allowed(value, "a number", self), param, ctx)
 
 
 def _allowed(value: Any, what: str, limits: click.IntRange | click.FloatRange) -> str:
@@ -178,7 +180,12 @@ def promised(default_claim: str) -> Callable[[F], F]:
         ),
         click.option("--margin-pp", type=Number(0, 100), metavar="M", help="Accuracy margin in percentage points."),
         click.option("--max-slowdown", callback=fraction, metavar="P", help="Slowdown that is allowed: 1% or 0.01."),
-        click.option("--alpha", type=Number(1e-6, 0.5), metavar="A", help="One-sided error rate.  [default: .05]"),
+        click.option(
+            "--alpha",
+            type=Number(1e-6, 0.5),
+            metavar="A",
+            help="One-sided error rate.  [default: the experiment's, else .05]",
+        ),
         click.option("--stage", type=STAGES, help="Only the candidates' runs of this stage."),
     )
 

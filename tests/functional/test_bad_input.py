@@ -160,6 +160,18 @@ def test_usage(arguments, words, cli_inside):
     says(cli_inside(*arguments), 2, *words)
 
 
+NUMBERS = [
+    *((command, option) for command in ("compare", "gate", "aa") for option in ("--margin-pp", "--alpha")),
+    *(("plan", o) for o in ("--difference-pp", "--sd-pp", "--alpha", "--power", "--price-per-hour")),
+]
+
+
+@pytest.mark.parametrize(("command", "option"), NUMBERS)
+def test_a_number_that_is_none_is_no_value_of_an_option(command, option, cli_inside):
+    for value in ("nan", "-nan", "inf"):
+        says(cli_inside(command, "here", f"{option}={value}"), 2, option, f"'{value}' cannot be; allowed is a number")
+
+
 def test_common_options_may_stand_before_the_command(cli_inside, tmp_path):
     write(tmp_path, "train.py", TRAIN)
     says(cli_inside("-q", "--results", "there", "run", "train.py", "--seeds", 1), 0)

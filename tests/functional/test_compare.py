@@ -231,6 +231,14 @@ def test_the_command_line_stands_above_the_experiment(cli_inside: Cli, tmp_path:
     assert document["one"]["time"]["noninferiority"]["margin"] == pytest.approx(1 / 1.01)
 
 
+@pytest.mark.parametrize("command", ["compare", "gate", "plan"])
+def test_the_help_says_whose_alpha_holds(cli_inside: Cli, tmp_path: Path, command: str) -> None:
+    store(tmp_path, "final", *pair(), alpha=0.01)
+    assert answer(cli_inside("compare", "final", "--json"))["alpha"] == 0.01
+    shown = " ".join(cli_inside(command, "--help").stdout.split())
+    assert "One-sided error rate. [default: the experiment's, else .05]" in shown.replace("0.05", ".05")
+
+
 def test_experiments_that_promise_differently_are_compared_under_a_stated_promise(
     cli_inside: Cli, tmp_path: Path
 ) -> None:

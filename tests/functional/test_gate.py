@@ -139,6 +139,100 @@ def test_usage_errors_are_2(folder: Path) -> None:
     assert code == 2 and "There is no file 'gate.toml'" in text
 
 
+SAME = ("same:base", "same:mine", *LIMITS)
+PAGES = ("--junitxml", "junit.xml", "--bencher", "bencher.json", "--markdown", "gate.md")
+
+
+@pytest.fixture
+def passed(folder: Path, tmp_path: Path) -> Path:
+    """A folder of its own with every file of a gate that passed."""
+    green = folder / "green"
+    if not green.exists():
+        shutil.copytree(folder / "results", green / "results")
+        done = call(green, "gate", *SAME, *PAGES)
+        assert done.returncode == 0, done.stderr
+    shutil.copytree(green, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+UNREAD = {
+    "no number": (*SAME, "--margin-pp", "x"),
+    "out of range": (*SAME, "--alpha", "nan"),
+    "no share": (*SAME, "--max-slowdown", "much"),
+    "no claim": (*SAME, "--claim", "nicer"),
+    "no such option": (*SAME, "--margin", "1"),
+    "a value is missing": (*SAME, "--stage"),
+    "no names": LIMITS,
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_a_command_line_that_cannot_be_read_leaves_no_old_answer(passed: Path, case: str) -> None:
+    summary = passed / "summary.md"
+    code, found, text = gate(passed, "--on-inconclusive", "pass", *UNREAD[case], GITHUB_STEP_SUMMARY=str(summary))
+    assert code == 2, text
+    assert (found["gate"]["verdict"], found["gate"]["exit_code"]) == ("error", 2)
+    assert found["gate"]["on_inconclusive"] == "pass"
+    said = " ".join(text.split())
+    assert " ".join(found["gate"]["message"].split()) in said and "Traceback" not in said
+    assert summary.read_text().startswith("**GATE: no judgement**")
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["--file NAME", "--file=NAME"])
+@pytest.mark.parametrize("ahead", [False, True], ids=["behind the command", "before it"])
+def test_it_leaves_none_in_the_files_that_it_names(passed: Path, joined: bool, ahead: bool) -> None:
+    named = ("--json-file", "first.json", "--json-file", "my.json", *PAGES)
+    if joined:
+        named = tuple(f"{option}={name}" for option, name in zip(named[::2], named[1::2], strict=True))
+    shutil.copy(passed / "gate.json", passed / "my.json")
+    line = ("--alpha", "2", "gate", *SAME, *named) if ahead else ("gate", "--alpha", "2", *SAME, *named)
+    done = call(passed, *line)
+    assert done.returncode == 2
+    found = json.loads((passed / "my.json").read_text())
+    assert (found["gate"]["verdict"], found["gate"]["exit_code"]) == ("error", 2)
+    assert (passed / "gate.md").read_text().startswith("**GATE: no judgement**")
+    assert (passed / "bencher.json").read_text() == "{}\n"
+    assert ElementTree.parse(passed / "junit.xml").getroot().get("errors") == "1"
+    assert json.loads((passed / "gate.json").read_text())["gate"]["verdict"] == "pass", "of another gate"
+    assert not (passed / "first.json").exists()
+
+
+def test_one_file_that_cannot_be_written_leaves_no_old_answer_in_the_others(passed: Path) -> None:
+    done = call(passed, "gate", *SAME, "--json-file", "nowhere/gate.json", *PAGES)
+    assert done.returncode == 2 and "nowhere/gate.json: cannot be written" in " ".join(done.stderr.split())
+    assert (passed / "gate.md").read_text().startswith("**GATE: no judgement**")
+    assert ElementTree.parse(passed / "junit.xml").getroot().get("errors") == "1"
+    (passed / "here").mkdir()
+    code, found, _ = gate(passed, *SAME, "--markdown", "here")
+    assert (code, found["gate"]["verdict"]) == (2, "error")
+
+
+def test_a_gate_file_is_never_written_over(passed: Path) -> None:
+    file = passed / "my.toml"
+    file.write_text("[[checks]]\n")
+    lines = [
+        (*SAME, "--junitxml", "my.toml", "my.toml"),
+        ("my.toml", "--markdown=my.toml", "--margin-pp", "x"),
+        ("--junitxml", "my.toml"),
+        ("--json-file=./my.toml", "--bencher", "my.toml"),
+    ]
+    answer = (passed / "gate.json").read_text()
+    for line in lines:
+        (passed / "gate.json").write_text(answer)
+        done = call(passed, "gate", *line)
+        assert done.returncode == 2 and file.read_text() == "[[checks]]\n", line
+        verdict = json.loads((passed / "gate.json").read_text())["gate"]["verdict"]
+        assert verdict == ("pass" if "--json-file=./my.toml" in line else "error"), line
+
+
+def test_the_help_of_the_gate_writes_nothing(tmp_path: Path) -> None:
+    for line in (("--help",), ("-h",), (*LIMITS, "--help"), ("same:base", "--help", "--json-file", "x.json")):
+        assert call(tmp_path, "gate", *line).returncode == 0
+    words = {"COMP_WORDS": "harness gate --margin-pp x --cl", "COMP_CWORD": "4"}
+    assert "--claim" in call(tmp_path, **words, _HARNESS_COMPLETE="bash_complete").stdout
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_pipeline_reads(folder: Path, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     summary.write_text("before\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -165,6 +166,56 @@ def test_nothing_to_do_then_topped_up(cli_inside, slow):
     says(cli_inside("run", "slow.toml", "--seeds", 5), 0)
     assert runs_bytes(slow).startswith(first), "the first blocks stay"
     is_complete(rows_of(slow, "slow"), 5)
+
+
+def described(folder, store="slow"):
+    return json.loads((folder / "results" / store / "experiment.json").read_text())
+
+
+def changes_of(folder, store="slow"):
+    return [entry["changes"] for entry in ledger_of(folder, store) if entry["event"] == "promises-changed"]
+
+
+@pytest.mark.parametrize("seeds", [3, 4], ids=["nothing is missing", "a run is missing"])
+def test_a_changed_promise_holds_and_is_noted_whatever_is_missing(cli_inside, slow, seeds):
+    stated = ("run", "slow.toml", "--set", "margin_pp=1", "--set", "target=0.8")
+    says(cli_inside(*stated, "--seeds", 3), 0)
+    changed = ("run", "slow.toml", "--seeds", seeds, "--set", "margin_pp=2", "--set", "claim=accurate", "--json")
+    done = cli_inside(*changed)
+    says(done, 0)
+    judged = json.loads(done.stdout)["comparison"]
+    assert [judged[key] for key in ("claim", "target", "margin_pp")] == ["accurate", None, 2.0]
+    assert [described(slow)[key] for key in ("claim", "target", "margin_pp")] == ["accurate", None, 2.0]
+    told = {"claim": [None, "accurate"], "target": [0.8, None], "margin_pp": [1.0, 2.0]}
+    assert changes_of(slow) == [told]
+    is_complete(rows_of(slow, "slow"), seeds)
+    says(cli_inside(*changed), 0)
+    assert changes_of(slow) == [told], "the same again changes nothing"
+
+
+def test_a_promise_changed_in_the_file_holds_for_runs_that_are_all_there(cli_inside, slow):
+    says(cli_inside("run", "slow.toml", "--seeds", 3), 0)
+    before = described(slow)
+    write(slow, "slow.toml", "alpha = 0.01\nmax_slowdown = 0.05\n" + ARMS)
+    says(cli_inside("run", "slow.toml", "--seeds", 3, "--arm", "b"), 0)
+    assert described(slow) == before | {"alpha": 0.01, "max_slowdown": 0.05}
+    assert changes_of(slow) == [{"max_slowdown": [None, 0.05], "alpha": [0.05, 0.01]}]
+
+
+def test_where_no_promise_changes_a_complete_store_is_not_written_to(cli_inside, slow):
+    says(cli_inside("run", "slow.toml", "--seeds", 3), 0)
+    before = {path: path.read_bytes() for path in (slow / "results").rglob("*") if path.is_file()}
+    says(cli_inside("run", "slow.toml", "--seeds", 2, "--set", "timeout_s=9"), 0)
+    after = {path: path.read_bytes() for path in (slow / "results").rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_rows_that_were_imported_stay_known_as_such_under_a_promise(cli_inside, slow):
+    says(cli_inside("run", "slow.toml", "--seeds", 3), 0)
+    says(cli_inside("import", "results/slow/runs.csv", "--as", "there"), 0)
+    says(cli_inside("run", "slow.toml", "--seeds", 3, "--as", "there", "--set", "margin_pp=2"), 0)
+    assert (described(slow, "there")["imported"], described(slow, "there")["margin_pp"]) == ("runs.csv", 2.0)
+    says(cli_inside("verify", "there"), 0)
 
 
 def test_one_arm_first_and_the_other_later(cli_inside, slow):

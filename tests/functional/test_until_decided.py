@@ -167,6 +167,21 @@ def test_a_plan_stands(cli_inside, made):
     assert "has a plan already, made with seeds 25 (now 40)" in found
 
 
+@pytest.mark.parametrize("more", [0, 1], ids=["nothing is missing", "a run is missing"])
+def test_a_promise_that_changes_later_is_noted_and_the_planned_one_judges(cli_inside, made, tmp_path, more):
+    made()
+    decided = document(cli_inside("run", "gains.toml", "--until-decided", "--json"))
+    path = tmp_path / "results/gains/experiment.json"
+    plan = json.loads(path.read_text())["sequential"]
+    seeds = decided["seeds"] + more
+    later = document(cli_inside("run", "gains.toml", "--seeds", seeds, "--set", "margin_pp=0.3", "--json"))
+    stored = json.loads(path.read_text())
+    assert (stored["margin_pp"], stored["sequential"]) == (0.3, plan)
+    assert later["comparison"]["margin_pp"] == 0.1, "the plan's"
+    noted = [entry for entry in ledger_of(tmp_path, "gains") if entry["event"] == "promises-changed"]
+    assert [entry["changes"] for entry in noted] == [{"margin_pp": [0.1, 0.3]}]
+
+
 def test_killed_and_resumed_it_decides_the_same(cli, made, tmp_path):
     made(gain=0.002, keys="config = { pause = 0.02 }\n")
     whole = document(cli("run", "gains.toml", "--until-decided", "--results", "whole", "--json"))

@@ -122,6 +122,39 @@ def test_record_is_a_stricter_alpha(here):
     assert experiment(here, 'extends = "base"\nrecord = true\nalpha = 0.02\n').alpha == 0.02
 
 
+PRESET_RECORD = "[presets.strict]\nrecord = true\n"
+
+
+@pytest.mark.parametrize(
+    ("parent", "own", "request_", "alpha"),
+    [
+        ("alpha = 0.05\n", "record = true\n", {}, 0.01),
+        ("alpha = 0.05\n", "record = true\nalpha = 0.02\n", {}, 0.02),
+        ("alpha = 0.03\n", "record = false\n", {}, 0.03),
+        ("record = true\n", "alpha = 0.03\n", {}, 0.03),
+        ("record = true\n", "record = false\n", {}, 0.05),
+        ("alpha = 0.05\n" + PRESET_RECORD, "", {"preset": "strict"}, 0.01),
+        ("alpha = 0.05\n" + PRESET_RECORD + "alpha = 0.02\n", "", {"preset": "strict"}, 0.02),
+        ("", "alpha = 0.05\n" + PRESET_RECORD, {"preset": "strict"}, 0.01),
+        (PRESET_RECORD, "alpha = 0.03\n", {"preset": "strict"}, 0.03),
+        ("record = true\n", "[presets.loose]\nalpha = 0.03\n", {"preset": "loose"}, 0.03),
+        ("alpha = 0.05\n", "", {"sets": {"record": True}}, 0.01),
+        ("", "alpha = 0.05\n", {"sets": {"record": True}}, 0.01),
+        ("", "alpha = 0.05\n", {"sets": {"record": True, "alpha": 0.02}}, 0.02),
+        ("", "alpha = 0.03\n", {"sets": {"record": False}}, 0.03),
+        ("record = true\n", "", {"sets": {"alpha": 0.03}}, 0.03),
+    ],
+)
+def test_of_alpha_and_record_the_nearest_word_holds(here, parent, own, request_, alpha):
+    write(here, "parent.toml", 'extends = "base"\n' + parent)
+    assert experiment(here, 'extends = "parent"\n' + own, **request_).alpha == alpha
+
+
+def test_record_holds_in_an_experiment_that_extends_a_shipped_one_with_an_alpha(here):
+    assert load_experiment("digits-baseline").alpha == 0.05
+    assert experiment(here, 'extends = "digits-baseline"\nrecord = true\n').alpha == 0.01
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
