@@ -29,7 +29,6 @@ def plan(
 
     `alpha` None is that of the experiment, else .05.
     """
-    _refuse_no_numbers(wish, price_per_hour, alpha)
     known = known_of(names, results, experiments) if names else Known()
     wish = replace(wish, alpha=alpha or known.stated("alpha") or 0.05)
     if wish.alpha == wish.power == 0.5:
@@ -51,13 +50,6 @@ def plan(
     asked = Asked(tuple(names), results, experiments, _sets(known, alpha, own_difference))
     document |= _ways(wish, document, known, asked, price_per_hour)
     return document | {"notes": _notes(wish, known, own=own)}
-
-
-def _refuse_no_numbers(wish: Wish, price_per_hour: float | None, alpha: float | None) -> None:
-    values = {"--difference-pp": wish.difference_pp, "--sd-pp": wish.sd_pp, "--price-per-hour": price_per_hour}
-    for option, value in (values | {"--alpha": alpha, "--power": wish.power}).items():
-        if value is not None and not math.isfinite(value):
-            raise UsageError(f"{option}: {value} is no number to plan with. Give a finite one, such as 0.1.")
 
 
 def _notes(wish: Wish, known: Known, *, own: bool) -> list[str]:
