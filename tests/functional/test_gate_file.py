@@ -502,7 +502,7 @@ def repository(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeyp
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=tmp_path, check=True)
     write(tmp_path, "train.py", TRAIN)
     write(tmp_path, "x.toml", EXPERIMENT)
-    write(tmp_path, ".gitignore", "results/\ngate.toml\ngate.json\n")
+    write(tmp_path, ".gitignore", "results/\n__pycache__/\ngate.toml\ngate.json\n")
     commit(tmp_path, "one")
     subprocess.run(["git", "checkout", "--quiet", "-b", "work"], cwd=tmp_path, check=True)
     return tmp_path
