@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from helpers import RANGED, TRAIN, run_cli, says, shared, write
+from helpers import RANGED, run_cli, says, shared, write
 
 ARMS = 'trainer = "ranged.py"\ninvocations = 1\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n[arms.config]\nepochs = 3\n'
 
