@@ -84,7 +84,7 @@ TRAINER = Ranged()
 """
 
 
-def run_cli(*arguments: object, cwd: Path, timeout: float = 120.0, **environ: str) -> subprocess.CompletedProcess[str]:
+def run_cli(*arguments: object, cwd: Path, timeout: float = 400.0, **environ: str) -> subprocess.CompletedProcess[str]:
     """`harness ARGUMENTS` in `cwd`, to its end."""
     return subprocess.run(
         [*HARNESS, *map(str, arguments)],

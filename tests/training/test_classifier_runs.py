@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from helpers import counted, kill_session, rows_of, run_cli, says, start_cli, wait_until, write  # noqa: E402
+from helpers import ENVIRON, counted, kill_session, rows_of, run_cli, says, start_cli, wait_until, write  # noqa: E402
 
 from trainers.datasets.sets import CIFAR100  # noqa: E402
 from training.test_datasets_torchvision import cifar100, server  # noqa: E402, F401 - fixtures
@@ -34,6 +34,12 @@ epochs = 2
 device = "cpu"
 """
 RATES = SMALL + '[[arms]]\nname = "a"\n[[arms]]\nname = "b"\nconfig = { optim.lr = 0.1 }\n'
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Threads that wait for a core spin, and other tests use the cores too: minutes instead of seconds."""
+    monkeypatch.setitem(ENVIRON, "OMP_NUM_THREADS", "1")
 
 
 def metrics_of(folder: Path, store: str) -> list[dict[str, str]]:
