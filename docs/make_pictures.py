@@ -1,4 +1,4 @@
-"""The README's pictures, from what the commands really print: `uv run python docs/make_pictures.py`."""
+"""The pictures of README and docs, from what the commands really print: `uv run python docs/make_pictures.py`."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def main() -> None:
         shutil.copytree(ROOT / "experiments", Path(folder) / "experiments")
         picture("quickstart", ["run", "quickstart"], Path(folder))
     picture("compare", ["compare", "digits-baseline", "digits-final"], ROOT)
+    plot = ["show", "latency-macs-bf16-cpu", "--plot", str(IMAGES / "latency-bf16.svg")]
+    subprocess.run([sys.executable, "-m", "harness", *plot], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
