@@ -29,6 +29,8 @@ class RunReport:
     completed: dict[str, int]
     given_up: dict[str, str] = field(default_factory=dict)
     repairs: tuple[str, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
+    """The last error of each arm that had one in this campaign."""
 
     @property
     def missing(self) -> dict[str, int]:
@@ -55,7 +57,7 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
                 with ExperimentLogger(prepared.store.name, results=options.results) as logger:
                     _describe(prepared, options, logger)
             return RunReport(prepared, prepared.done)
-        completed = dict(prepared.done)
+        completed, failed = dict(prepared.done), dict[str, str]()
         with ExperimentLogger(prepared.store.name, results=options.results) as logger:
             campaign = _campaign(prepared, options, logger)
 
@@ -66,6 +68,8 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
                 logger.write(record, metrics=finished.metrics, correct_mask=finished.correct_mask)
                 if record.status == "completed" and not record.warmup:
                     completed[record.arm] = completed.get(record.arm, 0) + 1
+                elif record.status != "completed":
+                    failed[record.arm] = record.error or record.status
                 if on_finished is not None:
                     on_finished(finished)
 
@@ -75,7 +79,7 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
                 logger.note("interrupted", completed=completed)
                 raise
             logger.note("campaign-end", completed=completed, given_up=result.given_up)
-            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs))
+            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs), failed)
     finally:
         lock.release()
 
@@ -221,11 +225,11 @@ def require_complete(report: RunReport, *, otherwise: str = "") -> None:
     if not report.missing:
         return
     parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
-    reasons = [
-        f"{arm} was given up: {shortened(' '.join(error.split()), 600)}." for arm, error in report.given_up.items()
-    ]
+    told = {arm: f"{arm} was given up: {error}" for arm, error in report.given_up.items()}
+    told |= {arm: f"{arm} failed: {report.failed[arm]}" for arm in report.missing if arm in report.failed.keys() - told}
+    reasons = [f" {shortened(' '.join(text.split()), 600)}." for text in told.values()]
     raise IncompleteError(
-        f"Some runs could not be had. {'; '.join(parts)}. {' '.join(reasons)} "
+        f"Some runs could not be had. {'; '.join(parts)}.{''.join(reasons)} "
         f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "
         "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing." + otherwise
     )

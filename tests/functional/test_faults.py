@@ -77,6 +77,13 @@ def test_the_others_finish(soft):
     assert len(counted(rows, "fine")) == len(counted(rows)) == 4
 
 
+def test_a_run_that_fails_once_and_may_not_be_tried_again_says_why(tmp_path):
+    write(tmp_path, "faulty.py", FAULTY)
+    write(tmp_path, "one.toml", toml("raises"))
+    done = run_cli("run", "one.toml", "--seeds", 1, "--retries", 0, "-q", cwd=tmp_path)
+    says(done, 5, "raises: 1 of 1 missing. raises failed: ", SOFT["raises"])
+
+
 @pytest.mark.parametrize("how", SOFT)
 def test_a_fault_is_a_row(soft, how):
     _, done, rows = soft
