@@ -323,6 +323,7 @@ def ladder_document(climbed: Climbed) -> dict[str, Any]:
         "missing": {} if incomplete is None else incomplete.missing,
         "given_up": {} if incomplete is None else incomplete.given_up,
         "notes": list(experiment.notes),
+        **({"not_run": [arm.as_dict() for arm in experiment.not_run]} if experiment.not_run else {}),
     }
 
 
@@ -384,7 +385,7 @@ def dry_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> dict
             if not names:
                 break
     hours = [stage["hours"] for stage in stages]
-    return {k: whole[k] for k in ("schema", "experiment", "question", "store", "notes")} | {
+    return {k: whole[k] for k in ("schema", "experiment", "question", "store", "notes", "not_run") if k in whole} | {
         "ladder": experiment.ladder,
         "arms": whole["arms"],
         "stages": [stage | {"keep": next(iter(stage["keep"]), None)} for stage in stages],

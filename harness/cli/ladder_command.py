@@ -56,7 +56,7 @@ def command(
     on where it stopped; the plan is kept in the store and cannot change on the way.
     """
     from harness import spec
-    from harness.app import laddering, preparing, running
+    from harness.app import laddering, machine, preparing, running
     from harness.cli.run_command import campaign
     from harness.design.ladder import parse_ladder
     from harness.errors import UsageError
@@ -66,7 +66,7 @@ def command(
     if len(found) > 1:
         raise UsageError(f"A ladder is climbed by one experiment at a time; found {', '.join(names)}.")
     ladder = parse_ladder(sizes, keep, spec.stated_ladder(names[0], request))
-    experiment = laddering.planned_ladder(found[0], ladder, " ".join(names))
+    experiment = laddering.planned_ladder(machine.fitting(found[0]), ladder, " ".join(names))
     options = preparing.RunOptions(results, store_name, executor, workers, retries)
     for warning in laddering.before_the_first_run(experiment, ladder, options):
         click.echo(f"harness: warning: {warning}", err=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.comparison.words import number
-from harness.report.plan_text import arm_lines, duration
+from harness.report.plan_text import arm_lines, duration, not_run_lines
 
 
 def plan_text(document: Mapping[str, Any]) -> str:
@@ -23,6 +23,7 @@ def plan_text(document: Mapping[str, Any]) -> str:
         )
     lines.append(f"ranked by {document['ladder']['rule']}")
     lines += arm_lines(document["arms"])
+    lines += not_run_lines(document.get("not_run", ()))
     lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join(lines)
 
@@ -38,6 +39,7 @@ def statement_text(document: Mapping[str, Any]) -> str:
     lines = [": ".join(part for part in (document["experiment"], document["question"]) if part)]
     lines.append(f"ladder {sizes} fresh runs an arm, interleaved with {control} · ranked by {plan['rule']}")
     lines.append(f"tried {document['arms']} arms in {_spent(document)}")
+    lines += not_run_lines(document.get("not_run", ()))
     for stage in document["stages"]:
         lines += ["", _stage_head(stage), *_grid([_row(arm, plan["rule"]) for arm in stage["arms"]])]
     for one in document["left_out"]:

@@ -92,3 +92,15 @@ def test_a_control_that_cannot_run_is_an_error_all_the_same(cli_inside, arms):
     says(done, 2, "--set kind: the arms of this experiment differ")
     write(arms, "arms.toml", ARMS.replace('name = "plain"', 'name = "plain"\nconfig = { kind = "nesterov" }'))
     says(cli_inside("run", "arms.toml", "--skip-impossible"), 2, "cannot run plain:", "Change that key with --set")
+
+
+def test_a_ladder_leaves_out_what_the_file_lets_it_and_says_so(cli, arms):
+    write(
+        arms, "climb.toml", "skip_impossible = true\n" + ARMS + '[[arms]]\nname = "longest"\nconfig = { epochs = 4 }\n'
+    )
+    ladder = ("ladder", "climb.toml", "--sizes", "4,6,10", "--keep", "1,1")
+    assert TOLD in cli(*ladder, "--dry-run").stdout
+    done = cli(*ladder, "-q")
+    says(done, 0)
+    assert TOLD in " ".join(done.stdout.split())
+    assert {row["arm"] for row in rows_of(arms, "climb")} == {"plain", "longer", "longest"}
