@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import ctypes
 import io
 import os
 import subprocess
@@ -73,13 +74,19 @@ def said(done: subprocess.CompletedProcess[str], code: int, *words: str) -> str:
 
 
 def cli(
-    *arguments: object, cwd: Path, timeout: float = 300.0, user: str | None = None, **environ: str
+    *arguments: object, cwd: Path, timeout: float = 300.0, bound: bool = False, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """`harness ARGUMENTS` as a process of its own."""
+    """`harness ARGUMENTS` as a process of its own; `bound` by permissions, also where the administrator is not."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *map(str, arguments)], cwd=cwd, env=environment(environ), capture_output=True, text=True,
-        timeout=timeout, check=False, user=user,
+        timeout=timeout, check=False, preexec_fn=_bind_to_permissions if bound else None,
     )  # fmt: skip
+
+
+def _bind_to_permissions() -> None:
+    """Give up what lets an administrator pass over permissions: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -47,7 +47,7 @@ def gate_markdown(document: Mapping[str, Any], shown: Shown) -> str:
     lines = [f"**{document['gate']['message']}**", "", "| check | layer | verdict | |", "|---|---|---|---|"]
     for check in document["checks"]:
         lines += [
-            f"| {_cell(check['name'])} | {name} | {verdict} | {_cell(said)} |" for name, verdict, said in _rows(check)
+            f"| {_cell(check['name'])} | {_cell(name)} | {verdict} | {_cell(said)} |" for name, verdict, said in _rows(check)
         ]
     tables = [
         f"\n### {markdown(name)}\n\n{table_markdown(comparison)}"
@@ -70,7 +70,7 @@ def gate_junit(document: Mapping[str, Any]) -> str:
         suite = ElementTree.SubElement(suites, "testsuite", name=xml(check["name"]), tests=str(len(rows)))
         suite.attrib |= {tag if tag == "skipped" else f"{tag}s": str(count) for tag, count in counts.items()}
         for name, verdict, said in rows:
-            case = ElementTree.SubElement(suite, "testcase", classname=xml(check["name"]), name=name)
+            case = ElementTree.SubElement(suite, "testcase", classname=xml(check["name"]), name=xml(name))
             if verdict in TAGS:
                 ElementTree.SubElement(case, TAGS[verdict], message=xml(said)).text = xml(said)
     ElementTree.indent(suites)
