@@ -200,7 +200,7 @@ def anchor_record(check: str, baseline: Mapping[str, Any]) -> dict[str, Any]:
 
 def append_history(path: Path, record: Mapping[str, Any]) -> None:
     """Add one line, flushed to disk. Raises StoreError, and leaves the file as it was."""
-    file = LineFile(path)
+    file = LineFile(path, linked=True)  # a pipeline may keep it elsewhere
     try:
         file.append(json.dumps(dict(record), ensure_ascii=False, allow_nan=False).encode() + b"\n")
     finally:

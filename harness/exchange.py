@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from harness.errors import StoreError, UsageError, nearest
+from harness.files import is_file
 from harness.logger import ExperimentLogger, checked_record
 from harness.model.run import COLUMNS, RunRecord
-from harness.store.read import Table, table_of_bytes
-from harness.store.schema import allowed_text, parse_cell, row_of
+from harness.store.read import Table, checked_store_name, holds_lines, table_of_bytes
+from harness.store.schema import FLAGS, FLOATS, INTEGERS, allowed_text, parse_cell, row_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def import_csv(path: Path, name: str, results: Path, renames: Mapping[str, str] 
     `renames` maps a column of the store to the file's own name for it. Invocation ids are prefixed with the
     store's name: arms are interleaved only when they came in one file.
     """
-    if not path.is_file():
+    if not is_file(path):
         near = nearest(path.name, [p.name for p in path.parent.glob("*.csv")]) if path.parent.is_dir() else ""
         raise UsageError(f"There is no file {str(path)!r}. {near}".rstrip())
     whole, separator = _whole(path)
@@ -40,7 +44,7 @@ def import_csv(path: Path, name: str, results: Path, renames: Mapping[str, str] 
     _check_columns(table, path)
     records = [_record(cells, line, name, path) for line, cells in enumerate(table.records(), 2)]
     _check_unique(records, path)
-    if (results / name / "runs.csv").exists():
+    if holds_lines(results / checked_store_name(name) / "runs.csv"):
         raise UsageError(
             f"The store {str(results / name)!r} exists already. Choose another --as NAME, or delete that folder."
         )
@@ -61,11 +65,14 @@ def import_csv(path: Path, name: str, results: Path, renames: Mapping[str, str] 
 
 def _whole(path: Path) -> tuple[Table, str]:
     """The file's rows and what separates their fields; a last line without its newline is whole in a foreign file."""
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise UsageError(f"{path}: cannot be read: {problem.strerror}.") from problem
     separator = _separator(data, path)
     if data and not data.endswith(b"\n"):
         data += b"\n"
-    return table_of_bytes(data, path, path.stem, separator), separator
+    return table_of_bytes(data, path, path.stem, separator, folded=True), separator
 
 
 def _separator(data: bytes, path: Path) -> str:
@@ -116,7 +123,7 @@ def _check_columns(table: Table, path: Path) -> None:
 def _record(cells: Mapping[str, str], line: int, name: str, path: Path) -> RunRecord:
     values: dict[str, object] = {}
     for column in COLUMNS:
-        text = cells.get(column, "")
+        text = unguarded(cells.get(column, ""))
         try:
             values[column] = parse_cell(column, text)
         except (ValueError, OverflowError):
@@ -182,13 +189,32 @@ def export_rows(table: Table, path: Path) -> int:
     return table.rows
 
 
-def _export_csv(table: Table, path: Path) -> None:
-    import csv
+def write_csv(table: Table, file: TextIO) -> None:
+    """A table as CSV; a text that a spreadsheet would run as a formula has an apostrophe before it."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.columns)
+    columns = [
+        c if name in (*INTEGERS, *FLOATS, *FLAGS) else list(map(guarded, c)) for name, c in table.columns.items()
+    ]
+    writer.writerows(zip(*columns, strict=True))
 
+
+FORMULA = re.compile(r"'*[\s]*[=+\-@].*[(|!]", re.DOTALL)
+"""What a spreadsheet takes for a formula that calls a function, another program or another sheet."""
+
+
+def guarded(text: str) -> str:
+    """`text`, with an apostrophe before what would be run; `import` takes it off again."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def _export_csv(table: Table, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(zip(*table.columns.values(), strict=True))
+        write_csv(table, file)
 
 
 def _export_jsonl(table: Table, path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from harness.comparison.layers import HARD_ALPHA, LAYERS
 from harness.errors import SpecError, UsageError, nearest
+from harness.files import is_file, is_folder
 from harness.model.experiment import CLAIMS, target_in_vain
 from harness.plugins import Knob
 from harness.spec import checked, read_file
@@ -90,8 +91,8 @@ class GateFile:
 
 def read_gate_file(path: Path) -> GateFile:
     """The checks of a gate file. Raises SpecError; a file without a check is one, as it could only ever pass."""
-    if not path.is_file():
-        near = nearest(path.name, [p.name for p in path.parent.glob("*.toml")]) if path.parent.is_dir() else ""
+    if not is_file(path):
+        near = nearest(path.name, [p.name for p in path.parent.glob("*.toml")]) if is_folder(path.parent) else ""
         raise SpecError(f"There is no file {str(path)!r}. {near}".rstrip())
     raw = read_file(path)
     for key in raw:
@@ -121,7 +122,7 @@ def read_gate_file(path: Path) -> GateFile:
 
 
 def _beside(path: Path, name: Any, key: str) -> Path:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or not name.isprintable():
         raise SpecError(f"{path}: key {key!r}: the value {name!r} must be a file name.")
     return path.parent / name
 

@@ -10,8 +10,8 @@ A row is written whole and flushed to disk before `log` returns; several process
 
 from __future__ import annotations
 
+import csv
 import json
-import os
 import sys
 import threading
 import uuid
@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.run import COLUMNS, RunRecord, utc_now
 from harness.store.append import LineFile
-from harness.store.read import checked_store_name, read_table
-from harness.store.schema import FLOATS, INTEGERS, METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
+from harness.store.read import checked_store_name, is_there, read_table
+from harness.store.schema import FLOATS, INTEGERS, LARGEST, METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
+from harness.store.whole import write_whole
 from harness.trainer import Metric
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ExperimentLogger:
         self._lock = threading.Lock()
         self._invocation = new_invocation()
         self._count = 0
-        self._ledger = LineFile(self.folder / "ledger.jsonl")
+        self._ledger = LineFile(self.folder / "ledger.jsonl", on_torn=lambda b: self._torn("ledger.jsonl", b))
         self._ledger.mend()
         self._header = _header_of(self.folder / "runs.csv")
         self._runs = LineFile(
@@ -82,9 +83,9 @@ class ExperimentLogger:
             self._runs.append(row_of(record, self._header))
 
     def write_rows(self, rows: Iterable[bytes]) -> None:
-        """Write many finished rows in one step: all of them are stored, or none."""
+        """Write many finished rows in one step: all of them are stored, or none; in a new store however the writer ends."""
         with self._lock:
-            self._runs.append(b"".join(rows))
+            self._runs.append_all(b"".join(rows))
 
     def note(self, event: str, **facts: Any) -> None:
         """Append one line to the ledger."""
@@ -92,19 +93,17 @@ class ExperimentLogger:
 
     def describe(self, experiment: Mapping[str, Any]) -> None:
         """Write `experiment.json`: the resolved experiment that these runs are made for."""
-        _write_whole(
-            self.folder / "experiment.json", json.dumps(experiment, indent=1, ensure_ascii=False).encode() + b"\n"
-        )
+        write_whole(self.folder / "experiment.json", _json(experiment, indent=1))
 
     def keep_environment(self, fingerprint: str, description: Mapping[str, Any]) -> None:
         path = self.folder / "environments" / f"{fingerprint}.json"
-        if not path.is_file():
-            _write_whole(path, json.dumps(description, indent=1, ensure_ascii=False, default=str).encode() + b"\n")
+        if not is_there(path):
+            write_whole(path, _json(description, indent=1))
 
     def keep_patch(self, sha256: str, patch: bytes) -> None:
         path = self.folder / "patches" / f"{sha256}.patch"
-        if not path.is_file():
-            _write_whole(path, patch)
+        if not is_there(path):
+            write_whole(path, patch)
 
     def close(self) -> None:
         for file in (self._runs, self._ledger, self._metrics):
@@ -156,7 +155,11 @@ class ExperimentLogger:
 
         buffer = io.BytesIO()
         np.save(buffer, np.packbits(np.asarray(mask, dtype=bool)))
-        _write_whole(self.folder / "correct" / f"{run_id}.npy", buffer.getvalue())
+        if Path(run_id).name != run_id:
+            raise UsageError(
+                f"run_id is {run_id!r}; a run with a mask is kept in a file of that name: leave '/' out of it."
+            )
+        write_whole(self.folder / "correct" / f"{run_id}.npy", buffer.getvalue(), durable=False)
 
     def _write_metrics(self, run_id: str, metrics: tuple[Metric, ...]) -> None:
         if not metrics:
@@ -187,8 +190,13 @@ def note_in_ledger(folder: Path, event: str, facts: Mapping[str, Any]) -> None:
 
 
 def _ledger_line(event: str, facts: Mapping[str, Any]) -> bytes:
-    line = json.dumps({"at": utc_now(), "event": event} | dict(facts), ensure_ascii=False, default=str)
-    return line.encode() + b"\n"
+    return _json({"at": utc_now(), "event": event} | dict(facts))
+
+
+def _json(document: Mapping[str, Any], *, indent: int | None = None) -> bytes:
+    """A document with its line end; half a surrogate pair, as in a file name that is no UTF-8, stays as its escape."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def new_invocation() -> str:
@@ -224,6 +232,8 @@ def _check_types(record: RunRecord) -> None:
         allowed = int if name in INTEGERS else (int, float)
         if value is not None and (isinstance(value, bool) or not isinstance(value, allowed)):
             raise UsageError(f"{name} is {value!r}; it must be {'a whole number' if name in INTEGERS else 'a number'}")
+        if value is not None and name in INTEGERS and abs(value) > LARGEST:
+            raise UsageError(f"{name} has more than 64 bits; allowed are whole numbers from -{LARGEST} to {LARGEST}")
 
 
 def _plain(value: Any) -> Any:
@@ -233,13 +243,16 @@ def _plain(value: Any) -> Any:
 
 def _header_of(path: Path) -> tuple[str, ...]:
     """The header that rows are written under: the file's own, or this version's where the file is new."""
-    if not path.is_file() or path.stat().st_size == 0:
+    if not is_there(path):
         return COLUMNS
-    with path.open("rb") as file:
-        first = file.readline()
+    try:
+        with path.open("rb") as file:
+            first = file.readline()
+    except OSError as problem:
+        raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
     if not first.endswith(b"\n"):
         return COLUMNS
-    header = tuple(first.decode("utf-8-sig").strip().split(","))
+    header = tuple(next(csv.reader([first.decode("utf-8-sig", "replace").strip()]), []))
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise StoreError(
@@ -247,18 +260,3 @@ def _header_of(path: Path) -> tuple[str, ...]:
             f"Bring it in with `harness import {path} --as NAME`, or log to a new store."
         )
     return header
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Replace a file in one step, so that it is never seen half written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as problem:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"{path}: cannot be written: {problem.strerror}. Free some space or use --results DIR; "
-            "runs.csv is whole, and the same command goes on where it stopped."
-        ) from problem

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TrainerError, nearest
+from harness.files import is_file, is_folder
 from harness.foreign import FUNCTION_CLOCK, PROCESS_CLOCK, FunctionTrainer, script_command
 from harness.model.hashing import digest, digest_files
 from harness.source import parameters_of, program_note, what_is_in
@@ -402,11 +403,12 @@ def _checked(trainer: Any, ref: str) -> Trainer:
 
 def _script_path(ref: str, folder: Path) -> tuple[Path, str | None]:
     text, name = split_ref(ref)
-    path = (folder / text).resolve()
-    if not path.is_file():
-        near = nearest(Path(text).name, [p.name for p in path.parent.glob("*.py")]) if path.parent.is_dir() else ""
-        raise TrainerError(f"There is no file {text!r} (looked for {path}). {near}".rstrip())
-    return path, name
+    path = folder / text
+    if is_file(path):
+        return path.resolve(), name
+    known = [p.name for p in path.parent.glob("*.py")] if is_folder(path.parent) else []
+    near = nearest(Path(text).name, known) if known else ""
+    raise TrainerError(f"There is no file {text!r} (looked for {str(path)!r}). {near}".rstrip())
 
 
 def _script_info(ref: str, folder: Path) -> TrainerInfo:

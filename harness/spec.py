@@ -11,6 +11,7 @@ import itertools
 import math
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from harness import yamlfile
 from harness.errors import SpecError, TrainerError, UsageError, nearest
+from harness.files import is_file, is_folder
 from harness.model.experiment import CLAIMS, STAGES, Arm, Experiment, Role
 from harness.model.hashing import digest
 from harness.plugins import Knob, TrainerInfo, check_value, is_script, planned_steps, split_ref, trainer_info
@@ -70,6 +72,8 @@ INHERITED = (
 SETTABLE = tuple(k for k in SCALARS if k not in ("extends", "trainer", "control", "question"))
 ARM_KEYS = ("name", "config", "trainer", "git")
 SWEEPS = ("grid", "one_at_a_time")
+MOST_ARMS = 10_000
+DEEPEST = 32
 LADDER_KEYS = ("sizes", "keep")
 
 
@@ -113,8 +117,8 @@ def find(name: str, given: Path | None) -> Path:
     """The file of an experiment named by name, alias or path."""
     if name.endswith(SUFFIXES):
         path = Path(name)
-        if not path.is_file():
-            beside = [p.name for p in path.parent.iterdir() if p.suffix in SUFFIXES] if path.parent.is_dir() else []
+        if not is_file(path):
+            beside = [p.name for p in path.parent.iterdir() if p.suffix in SUFFIXES] if is_folder(path.parent) else []
             raise SpecError(f"There is no file {name!r}. {nearest(path.name, beside) if beside else ''}".rstrip())
         return path
     known = available(given)
@@ -136,7 +140,7 @@ def canonical(name: str, given: Path | None) -> str:
         try:
             if name in _aliases(tomllib.loads(path.read_text(encoding="utf-8")), str(path)):
                 return stem
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SpecError):
+        except (OSError, ValueError, RecursionError, SpecError):
             continue  # a broken file says so where it is asked for itself
     return name
 
@@ -153,11 +157,34 @@ def read_file(path: Path) -> dict[str, Any]:
     kind = "YAML" if path.suffix in (".yaml", ".yml") else "TOML"
     try:
         text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text) if kind == "TOML" else yamlfile.parse(text)
+        found = tomllib.loads(text) if kind == "TOML" else yamlfile.parse(text)
     except UnicodeDecodeError as problem:
         raise SpecError(f"{path}: not UTF-8 text: {problem}. Save it as UTF-8.") from problem
+    except OSError as problem:
+        raise SpecError(f"{path}: cannot be read: {problem.strerror}.") from problem
+    except RecursionError as problem:
+        raise SpecError(f"{path}: {TOO_DEEP}") from problem
     except ValueError as problem:
         raise SpecError(f"{path}: not valid {kind}: {problem}. Mend that line and run again.") from problem
+    if _is_too_deep(found):
+        raise SpecError(f"{path}: {TOO_DEEP}")
+    return found
+
+
+TOO_DEEP = (
+    f"its lists or tables are nested more than {DEEPEST} deep; no key of an experiment needs that. Write it flatter."
+)
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for one in level if isinstance(one, dict | list) for part in _parts(one)]
+    return any(isinstance(one, dict | list) for one in level)
+
+
+def _parts(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -267,7 +294,7 @@ def _parent(
     """The extended experiment: beside the file first, then wherever experiments are looked for."""
     try:
         beside = near / f"{name}.toml" if near is not None else None
-        return read_layer(str(beside) if beside is not None and beside.is_file() else name, given, preset, seen)
+        return read_layer(str(beside) if beside is not None and is_file(beside) else name, given, preset, seen)
     except SpecError as problem:
         if f"Unknown experiment {name!r}" in str(problem):
             raise SpecError(f"{where}: key 'extends': {problem}") from problem
@@ -341,6 +368,12 @@ def _sweep_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
                 raise SpecError(
                     f"{layer.where}: [sweep.{kind}] key {key!r}: must be a list of values, found {values!r}."
                 )
+        if kind == "grid" and math.prod(map(len, table.values())) > MOST_ARMS:
+            sizes = " x ".join(str(len(values)) for values in table.values())
+            raise SpecError(
+                f"{layer.where}: [sweep.grid] has {sizes} arms; at most {MOST_ARMS} can be one experiment. Sweep fewer keys or values, or "
+                "one key at a time ([sweep.one_at_a_time])."
+            )
         points: Iterator[tuple[tuple[str, Any], ...]]
         if kind == "grid":
             points = iter(itertools.product(*[[(k, v) for v in vs] for k, vs in table.items()]) if table else ())
@@ -354,6 +387,8 @@ def _sweep_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
 def _listed_drafts(layer: Layer, base: Draft) -> Iterator[Draft]:
     for number, table in enumerate(layer.own.get("arms", []), 1):
         where = f"{layer.where}: [[arms]] number {number}"
+        if not isinstance(table, Mapping):
+            raise SpecError(f"{where}: must be a table of its own, [[arms]], found {table!r}.")
         unknown = next((k for k in table if k not in ARM_KEYS), None)
         if unknown:
             raise SpecError(f"{where}: unknown key {unknown!r}. {nearest(unknown, ARM_KEYS)}")
@@ -421,7 +456,7 @@ def _control_layer(control: str, layer: Layer, given: Path | None, preset: str |
     near = layer.folder if given is None else given
     beside = near / f"{control}.toml"
     try:
-        return read_layer(str(beside) if beside.is_file() else control, given, preset)
+        return read_layer(str(beside) if is_file(beside) else control, given, preset)
     except SpecError as problem:
         if f"Unknown experiment {control!r}" in str(problem):
             raise SpecError(
@@ -490,10 +525,11 @@ def parse_sets(pairs: Sequence[str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+        found = tomllib.loads(f"x = {text}")
+    except (ValueError, RecursionError):  # a number of thousands of digits is no TOML either
         bare = re.fullmatch(r"\s*[+-]?\.[0-9]+\s*", text)  # .05, which TOML writes 0.05
         return float(text) if bare else text
+    return text if len(found) > 1 or _is_too_deep(found) else found["x"]  # a second line is none of its business
 
 
 @dataclass(frozen=True)
@@ -553,9 +589,9 @@ def _script_names(paths: Sequence[str]) -> list[str]:
 
 
 def _assemble(layer: Layer, drafts: list[Draft], control: str | None, request: Request) -> Experiment:
-    doubled = [d.name for i, d in enumerate(drafts) if d.name in [e.name for e in drafts[:i]]]
-    if doubled:
-        raise SpecError(f"{layer.where}: two arms are called {doubled[0]!r}; every arm has a name of its own.")
+    doubled = next((name for name, times in Counter(draft.name for draft in drafts).items() if times > 1), None)
+    if doubled is not None:
+        raise SpecError(f"{layer.where}: two arms are called {doubled!r}; every arm has a name of its own.")
     unfit = next((d.name for d in drafts if not d.name.isprintable()), None)
     if unfit is not None:
         raise SpecError(f"{layer.where}: the arm name {unfit!r} cannot be printed; use letters, digits and signs.")

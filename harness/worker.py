@@ -34,6 +34,7 @@ def main() -> None:
 def serve(requests: IO[str], answers: IO[str]) -> None:
     """Answer every request: `setup` once, `prepare` once an arm, then `run`."""
     session: Session | None = None
+    own = os.getpid()
     for line in requests:
         request = json.loads(line)
         try:
@@ -45,6 +46,11 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 answer = session.prepare(request) if request["do"] == "prepare" else session.run(request)
         except Exception as problem:  # noqa: BLE001 - whatever a trainer raises is recorded, not swallowed
             answer = {"status": "crashed", "error": _described(problem)}
+        if (
+            os.getpid() != own
+        ):  # a child that the trainer forked and that came back here: the answer is its parent's to give
+            os._exit(0)
+        answer["id"] = request.get("id")
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()

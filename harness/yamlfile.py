@@ -22,6 +22,10 @@ RESOLVED = (
 )
 
 
+MOST_VALUES = 100_000
+"""A document that comes to more, with what its aliases repeat, is none that a person wrote."""
+
+
 def parse(text: str) -> dict[str, Any]:
     """The document's table. Raises ValueError in one sentence that says where."""
     import yaml
@@ -30,9 +34,32 @@ def parse(text: str) -> dict[str, Any]:
         found = yaml.load(text, _loader())
     except yaml.YAMLError as problem:
         raise ValueError(" ".join(str(problem).split())) from problem
+    except RecursionError as problem:
+        raise ValueError("its lists or tables are nested too deep") from problem
+    except (
+        KeyError,
+        IndexError,
+        AttributeError,
+        TypeError,
+        OverflowError,
+    ) as problem:  # of a tag such as `!!bool maybe`
+        raise ValueError(f"a value does not fit the tag before it ({type(problem).__name__}: {problem})") from problem
     if not isinstance(found, dict):
         raise ValueError(f"the document must be a table of keys, found {type(found).__name__}")
+    if _size(found, {}) > MOST_VALUES:
+        raise ValueError(f"with what its aliases (*) repeat it comes to more than {MOST_VALUES} values")
     return found
+
+
+def _size(value: Any, known: dict[int, float]) -> float:
+    """Values in `value`, each as often as it would be printed; infinite where a list or table holds itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = float("inf")
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(value)]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,11 +214,24 @@ def _provenance(
         folder = info.sources[0].resolve().parent if info.sources else Path.cwd()
         if folder not in states:
             states[folder] = git_state(folder, exclude=(results.resolve(),))
-            if states[folder].patch is not None and states[folder].patch_sha256:
-                logger.keep_patch(states[folder].patch_sha256, states[folder].patch)
+            _keep_patch(states[folder], logger)
         state = states[folder]
         out[arm.name] = Provenance(info.code_hash(arm.config), state.commit, state.dirty)
     return out
+
+
+NO_PATCH = "HARNESS_NO_PATCH"
+"""Where it is set, what is not committed is told by its hash in the ledger alone."""
+
+
+def _keep_patch(state: Any, logger: Any) -> None:
+    """Uncommitted changes as a patch of the store, unless the user keeps them out of it: they may hold what is not for others."""
+    if state.patch is None or not state.patch_sha256:
+        return
+    if os.environ.get(NO_PATCH):
+        logger.note("patch-left-out", sha256=state.patch_sha256, bytes=len(state.patch), why=f"{NO_PATCH} is set")
+    else:
+        logger.keep_patch(state.patch_sha256, state.patch)
 
 
 def require_complete(report: RunReport, *, otherwise: str = "") -> None:

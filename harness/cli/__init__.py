@@ -99,6 +99,9 @@ def harness() -> None:
 
 def main() -> None:
     """Entry point: the exit codes of the contract, and no traceback for a user's mistake."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # what its encoding cannot say is shown as an escape
     code = run_cli(sys.argv[1:])
     if "torch" not in sys.modules:  # whose extensions count what is left
         gc.freeze()  # nothing that is still alive needs to be searched for garbage on the way out: 50 ms of a `compare`
@@ -107,6 +110,7 @@ def main() -> None:
 
 def run_cli(arguments: list[str]) -> int:
     """Run a command line and return its exit code."""
+    from harness.cli.options import warn
     from harness.errors import HarnessError
 
     try:
@@ -116,7 +120,7 @@ def run_cli(arguments: list[str]) -> int:
         problem.show(file=sys.stderr)
         return 2
     except HarnessError as problem:
-        click.echo(f"harness: {problem}", err=True)
+        warn(str(problem))
         return problem.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("harness: interrupted. Every finished run is stored; the same command goes on from here.", err=True)
@@ -124,6 +128,11 @@ def run_cli(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as problem:
+        if problem.filename is None or os.environ.get("HARNESS_DEBUG"):
+            raise
+        warn(f"{problem.filename}: {problem.strerror}. Check that path, its permissions and the disk, and run again.")
+        return 4
     except Exception as problem:
         if os.environ.get("HARNESS_DEBUG"):
             raise

@@ -37,17 +37,14 @@ def command(
         facts = {"schema": 1, "folder": str(tracked.folder), "runs": tracked.written, "already_there": tracked.there}
         answer(lambda: facts, tracked.text, as_json=as_json, json_file=json_file)
         return
+    from harness.exchange import export_rows, write_csv
+
     table = checking.export_table(names, results, completed=completed)
     if output is None and not as_json:
-        import csv
         import sys
 
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(zip(*table.columns.values(), strict=True))
+        write_csv(table, sys.stdout)
         return
-    from harness.exchange import export_rows
-
     document = {"schema": 1, "rows": table.rows, "file": None if output is None else str(output)}
     if output is None:
         document["runs"] = list(table.records())  # type: ignore[assignment]

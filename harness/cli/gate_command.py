@@ -98,6 +98,7 @@ def command(names: tuple[str, ...], results: Path, as_json: bool, json_file: Pat
     """
     from harness.app.gating import NOT_ENDED, NOT_ENDED_CODE
     from harness.errors import HarnessError
+    from harness.report.escaping import terminal
 
     wanted = json_file or Path(ANSWER)
     try:
@@ -117,8 +118,8 @@ def command(names: tuple[str, ...], results: Path, as_json: bool, json_file: Pat
     if as_json:
         click.echo(to_json(document))
     else:
-        click.echo(text, color=coloured() or None)
-        click.echo(f"\n{document['gate']['message']} (exit {code}; {wanted})")
+        click.echo(terminal(text), color=coloured() or None)
+        click.echo(terminal(f"\n{document['gate']['message']} (exit {code}; {wanted})"))
     return code
 
 
@@ -201,7 +202,9 @@ def _runner(*, silent: bool) -> Any:
 
 
 def _no_judgement(why: str) -> str:
-    return f"**GATE: no judgement**: {why}\n"
+    from harness.report.escaping import markdown
+
+    return f"**GATE: no judgement**: {markdown(why)}\n"
 
 
 def _write_broken(wanted: Path, why: str, code: int, names: Sequence[str], given: Mapping[str, Any]) -> None:
@@ -247,5 +250,6 @@ def _step_summary(page: str) -> None:
     """GitHub shows what is appended to this file, up to 1 MiB, below the job."""
     place = os.environ.get(SUMMARY)
     if place:
-        with Path(place).open("a", encoding="utf-8") as out:
-            out.write(page[: 2**20 - 1] + "\n")
+        shown = page.encode("utf-8", "backslashreplace")[: 2**20 - 1]
+        with Path(place).open("ab") as out:
+            out.write(shown.decode("utf-8", "ignore").encode() + b"\n")

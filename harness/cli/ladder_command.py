@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import ExperimentName, answer, campaign_options, coloured, columns, common
+from harness.cli.options import ExperimentName, answer, campaign_options, coloured, columns, common, warn
 
 
 @click.command("ladder")
@@ -60,6 +60,7 @@ def command(
     from harness.cli.run_command import campaign
     from harness.design.ladder import parse_ladder
     from harness.errors import UsageError
+    from harness.report.escaping import terminal
 
     request = spec.Request(spec.parse_sets(sets), preset, arms, None, None, experiments)
     found = spec.load(names, request)
@@ -69,7 +70,7 @@ def command(
     experiment = laddering.planned_ladder(machine.fitting(found[0]), ladder, " ".join(names))
     options = preparing.RunOptions(results, store_name, executor, workers, retries)
     for warning in laddering.before_the_first_run(experiment, ladder, options):
-        click.echo(f"harness: warning: {warning}", err=True)
+        warn(f"warning: {warning}")
     if dry_run:
         from harness.report.ladder_text import plan_text
 
@@ -83,7 +84,7 @@ def command(
 
     def tell(line: str) -> None:
         if not silent:
-            click.echo(line, err=True)
+            click.echo(terminal(line), err=True)
 
     climbed = laddering.climb(experiment, ladder, options, make_runs, tell, without)
     answer(

@@ -108,7 +108,16 @@ def answer(
         return
     shown = text()
     if shown:
-        click.echo(shown, color=coloured() or None)
+        from harness.report.escaping import terminal
+
+        click.echo(terminal(shown), color=coloured() or None)
+
+
+def warn(text: str) -> None:
+    """A line on standard error."""
+    from harness.report.escaping import terminal
+
+    click.echo(terminal(f"harness: {text}"), err=True)
 
 
 def coloured() -> bool:
@@ -124,14 +133,17 @@ def columns() -> int | None:
 
 
 def to_json(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode(
+        "utf-8", "backslashreplace"
+    ).decode()  # half a surrogate pair, as in a file name that is no UTF-8
 
 
 def write_file(path: Path, content: str) -> None:
     from harness.errors import UsageError
 
     try:
-        path.write_text(content, encoding="utf-8")
+        path.write_text(content, encoding="utf-8", errors="backslashreplace")
     except OSError as problem:
         raise UsageError(
             f"{path}: cannot be written: {problem.strerror}. Name a file in a folder that exists."

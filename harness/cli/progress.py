@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.report.escaping import terminal
+
 PLAIN_EVERY_S = 10.0
+REFRESH_HZ = 4
 LEAST_BLOCKS = 5
 MOST_DIFFERENCES = 4
 TUNED_FOR = 100
@@ -155,12 +158,12 @@ def _in_lines(display: Display) -> Iterator[Callable[[Any], None]]:
         display.take(finished)
         record = finished.record
         if record.status != "completed":
-            print(_failure(record), file=sys.stderr, flush=True)  # noqa: T201
+            print(terminal(_failure(record)), file=sys.stderr, flush=True)  # noqa: T201
         if time.monotonic() - last >= PLAIN_EVERY_S or display.finished == display.prepared.plan.runs:
             last = time.monotonic()
             arms = [f"{name} {tally.text()}" for name, tally in list(display.tallies.items())[:4]]
             text = "; ".join([*arms, *display.differences()])
-            print(f"{display.head()}; {text}", file=sys.stderr, flush=True)  # noqa: T201
+            print(terminal(f"{display.head()}; {text}"), file=sys.stderr, flush=True)  # noqa: T201
 
     yield take
 
@@ -190,21 +193,26 @@ def _on_terminal(display: Display) -> Iterator[Callable[[Any], None]]:
 
     console = Console(stderr=True, highlight=False)
 
+    shown_at = 0.0
+
     def view() -> Group:
         bar = ProgressBar(total=display.prepared.plan.runs, completed=display.finished, width=40)
         return Group(
             Text(_opening(display)),
             bar,
             Text(display.head()),
-            *[Text("  " + line) for line in [*display.lines(), *display.differences()]],
+            *[Text(terminal("  " + line)) for line in [*display.lines(), *display.differences()]],
         )
 
-    with Live(view(), console=console, refresh_per_second=4, transient=True) as live:
+    with Live(view(), console=console, refresh_per_second=REFRESH_HZ, transient=True) as live:
 
         def take(finished: Any) -> None:
+            nonlocal shown_at
             display.take(finished)
             if finished.record.status != "completed":
-                console.print(_failure(finished.record), markup=False)
-            live.update(view())
+                console.print(terminal(_failure(finished.record)), markup=False)
+            if time.monotonic() - shown_at >= 1 / REFRESH_HZ or display.finished == display.prepared.plan.runs:
+                live.update(view())  # which reads every block so far: not for every run of a long campaign
+                shown_at = time.monotonic()
 
         yield take

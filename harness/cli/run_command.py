@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from harness.cli.options import Count, ExperimentName, answer, campaign_options, coloured, columns, common
+from harness.cli.options import Count, ExperimentName, answer, campaign_options, coloured, columns, common, warn
 
 
 @click.command("run")
@@ -74,7 +74,7 @@ def command(
         raise UsageError("--mode and --past-futility belong to --until-decided: add it, or leave them out.")
     prepared = [preparing.prepare_run(experiment, options) for experiment in found]
     for warning in dict.fromkeys(w for one in prepared for w in one.warnings):
-        click.echo(f"harness: warning: {warning}", err=True)
+        warn(f"warning: {warning}")
     if dry_run:
         _dry_run(prepared, as_json, json_file)
         return
@@ -103,7 +103,7 @@ def campaign(prepared: Any, options: Any, silent: bool) -> Any:
     with progress(prepared, silent=silent) as on_finished:
         report = running.run(prepared, options, on_finished)
     for repair in report.repairs:
-        click.echo(f"harness: repaired: {repair}", err=True)
+        warn(f"repaired: {repair}")
     return report
 
 
@@ -131,7 +131,7 @@ def _until_decided(
         )
     sequence = sequential.plan_sequence(found[0], options, mode=mode or "group-sequential", stage_given=stage_given)
     for warning in sequence.whole().warnings:
-        click.echo(f"harness: warning: {warning}", err=True)
+        warn(f"warning: {warning}")
     if dry_run:
         document = sequence.as_dict()
         standing = sequential.standing(sequence)

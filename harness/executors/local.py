@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.design.plan import Block, Invocation, block_order
+from harness.errors import UsageError
+from harness.executors.answers import Garbled, Measured, hello_of, results_of, status_of
 from harness.executors.base import GIVE_UP_AFTER, WARMUP_FACTOR, Campaign, Finished, Result
 from harness.executors.process import Worker, WorkerDied, WorkerTimeout
-from harness.logger import new_invocation
+from harness.logger import checked_record, new_invocation
 from harness.model.run import RunRecord, utc_now
 from harness.plugins import TrainerInfo
 from harness.provenance import visible_gpus
-from harness.trainer import Metric
 
 MOST_ERROR_CHARACTERS = 2000
 
@@ -185,8 +185,7 @@ class _Turn:
                 _tell(worker, {"do": "setup", "trainer": info.ref, "root": _root(info), "arms": configs})
             for worker in processes:
                 group = [arm for arm in arms if self.workers[arm] is worker]
-                hello = self._answer(worker, group)
-                self.hello |= dict.fromkeys(group, hello)
+                self.hello |= dict.fromkeys(group, self._answer(worker, group, hello_of))
             yield
             done = True
         finally:
@@ -204,18 +203,22 @@ class _Turn:
             groups.setdefault(key, []).append(arm)
         return list(groups.values())
 
-    def _answer(self, worker: Worker, arms: Sequence[str]) -> dict[str, Any]:
-        """A worker's answer before its first run; a failure is recorded for `arms` and ends this start."""
+    def _answer(
+        self, worker: Worker, arms: Sequence[str], read: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    ) -> dict[str, Any]:
+        """A worker's answer before its first run, as `read` takes it; a failure is recorded for `arms` and ends this start."""
         try:
             answer = worker.wait(self.campaign.prepare_timeout_s)
+            if status_of(answer, "ready") == "ready":
+                return read(answer)
+        except Garbled as problem:
+            answer = {"status": "crashed", "error": str(worker.mistrusted(str(problem)))}
         except (WorkerDied, WorkerTimeout) as problem:
             answer = {"status": _status(problem), "error": str(problem)}
-        if answer["status"] != "ready":
-            for arm in arms:
-                record = self._record(arm, None, warmup=True, status=answer["status"], error=answer["error"])
-                self.state.report(Finished(record))
-            raise _Restart
-        return answer
+        for arm in arms:
+            record = self._record(arm, None, warmup=True, status=answer["status"], error=answer["error"])
+            self.state.report(Finished(record))
+        raise _Restart
 
     # --- runs -----------------------------------------------------------------------------------------------
 
@@ -249,16 +252,22 @@ class _Turn:
         """One request to a worker and the rows that it makes. False: it failed, and the process is still there."""
         started = utc_now()
         limit = self.campaign.timeout_s * len(arms) * (WARMUP_FACTOR if warmup else 1)
-        lost = False
+        worker, lost = self.workers[arms[0]], False
+        finished: list[Finished] = []
         try:
-            answer = self.workers[arms[0]].ask({"do": "run", "arms": arms, "seed": seed}, limit)
+            answer = worker.ask({"do": "run", "arms": arms, "seed": seed}, limit)
+            if status_of(answer, "completed") == "completed":
+                finished = self._finished(results_of(answer, arms), arms, seed, block, position, warmup)
+        except (Garbled, UsageError) as problem:
+            answer, lost = {"status": "crashed", "error": str(worker.mistrusted(str(problem)))}, True
         except (WorkerDied, WorkerTimeout) as problem:
             answer, lost = {"status": _status(problem), "error": str(problem)}, True
         if self.state.stopped:
             raise _Restart
         keys = [(arm, block.replicate) for arm in arms] if block else []
         if answer["status"] == "completed":
-            self._store_results(answer["results"], arms, seed, block, position, warmup)
+            for one in finished:
+                self.state.report(one)
             self.done.update(keys)
         else:
             for arm in arms:
@@ -270,25 +279,25 @@ class _Turn:
             raise _Restart
         return bool(answer["status"] == "completed")
 
-    def _store_results(
+    def _finished(
         self,
-        results: list[dict[str, Any]],
+        results: list[Measured],
         arms: list[str],
         seed: int,
         block: Block | None,
         position: int,
         warmup: bool,
-    ) -> None:
+    ) -> list[Finished]:
+        """The attempts as they are stored. Raises UsageError for numbers that no run can have."""
         trained_run = f"{self.name}.{self.count}"
-        for offset, answer in enumerate(results):
-            arm = arms[offset]
+        out = []
+        for offset, (arm, one) in enumerate(zip(arms, results, strict=True)):
             record = self._record(arm, seed, block, position + offset, warmup=warmup, trained_run=trained_run)
-            facts = {k: v for k, v in answer.items() if k in RunRecord.__dataclass_fields__ and k != "arm"}
-            record = replace(record, **facts)
-            metrics = tuple(Metric(m, v, s, u) for m, v, s, u in answer["metrics"])
-            mask = _mask(answer["mask"]) if not warmup else None
+            record = checked_record(replace(record, **one.facts))
             environment = self.hello[arm]["environment"]
-            self.state.report(Finished(record, metrics if not warmup else (), mask, environment))
+            metrics, mask = ((), None) if warmup else (one.metrics, one.correct_mask)
+            out.append(Finished(record, metrics, mask, environment))
+        return out
 
     def _record(
         self, arm: str, seed: int | None, block: Block | None = None, position: int = 0, *, warmup: bool, **facts: Any
@@ -344,12 +353,3 @@ def _bounded(error: str) -> str:
 
 def _status(problem: Exception) -> str:
     return "timeout" if isinstance(problem, WorkerTimeout) else "crashed"
-
-
-def _mask(packed: list[Any] | None) -> Any:
-    if packed is None:
-        return None
-    import numpy as np
-
-    count, text = packed
-    return np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=count).astype(bool)

@@ -14,7 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.processes import TAIL_BYTES, kill_group, tail_text
+
+MOST_ANSWER_BYTES = 2**28
+"""A longer answer is none: what a run gives is some numbers, its metrics and one bit for each test example."""
+LONGEST_WAIT_S = 86_400.0
+"""Of one call of `poll`, which counts milliseconds in 32 bits; the limit itself may be longer."""
 
 
 class WorkerDied(Exception):
@@ -25,29 +31,25 @@ class WorkerTimeout(Exception):
     """No answer within the limit; the process has been killed."""
 
 
+class WorkerLost(HarnessError):
+    """No process can be started on this machine at the moment; runs that were asked for cannot be had."""
+
+    exit_code = 5
+
+
 class Worker:
     """One process of `harness.worker`, with pipes of its own beside the trainer's standard output."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        down_read, down_write = os.pipe()
-        up_read, up_write = os.pipe()
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), root) if p)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.worker", str(down_read), str(up_write)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(down_read, up_write),
-                start_new_session=True,
-                env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": path} | dict(environ),
-            )
-        finally:
-            os.close(down_read)
-            os.close(up_write)
-        self._down, self._up = down_write, up_read
-        self._buffer = b""
+            self._process, self._down, self._up = _started(environ)
+        except OSError as problem:
+            raise WorkerLost(
+                f"A worker process cannot be started: {problem.strerror}. Every finished run is stored. Use fewer --workers, or raise "
+                "the limit (`ulimit -n` of open files, `ulimit -u` of processes), and give the same command again."
+            ) from problem
+        self._asked, self._killed = 0, False
+        self._buffer = bytearray()
         self._tail = b""
         self._drain = threading.Thread(target=self._drain_output, daemon=True)
         self._drain.start()
@@ -58,7 +60,8 @@ class Worker:
         return self.wait(timeout_s)
 
     def send(self, request: Mapping[str, Any]) -> None:
-        payload = json.dumps(request).encode() + b"\n"
+        self._asked += 1
+        payload = json.dumps({"id": self._asked, **request}).encode() + b"\n"
         try:
             while payload:
                 payload = payload[os.write(self._down, payload) :]
@@ -66,18 +69,47 @@ class Worker:
             raise WorkerDied(self._epitaph()) from None
 
     def wait(self, timeout_s: float) -> dict[str, Any]:
-        limit = time.monotonic() + timeout_s
-        while b"\n" not in self._buffer:
+        limit, end, seen = time.monotonic() + timeout_s, -1, 0
+        while (end := self._buffer.find(b"\n", seen)) < 0:
+            seen = len(self._buffer)
+            if seen > MOST_ANSWER_BYTES:
+                raise self.mistrusted(f"it answered with more than {MOST_ANSWER_BYTES} bytes")
             left = limit - time.monotonic()
-            if left <= 0 or not select.select([self._up], [], [], left)[0]:
+            if left <= 0 or not self._has_said(left):
+                if left > LONGEST_WAIT_S:
+                    continue
                 self.kill()
                 raise WorkerTimeout(f"no answer within {timeout_s:g} s; the process was killed")
             piece = os.read(self._up, TAIL_BYTES)
             if not piece:
                 raise WorkerDied(self._epitaph())
             self._buffer += piece
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return self._read(line)
+
+    def mistrusted(self, why: str) -> WorkerDied:
+        """End a process that does not keep to the protocol; what to raise."""
+        self.kill()
+        return WorkerDied(f"{why}; the process was killed")
+
+    def _has_said(self, seconds: float) -> bool:
+        poll = select.poll()  # not `select`, which cannot watch a descriptor above 1023
+        poll.register(self._up, select.POLLIN)
+        return bool(poll.poll(1000 * min(seconds, LONGEST_WAIT_S)))
+
+    def _read(self, line: bytes) -> dict[str, Any]:
+        """The answer of that line, if it is the one to the last request."""
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise self.mistrusted(f"it answered with {line[:120]!r}, which is no JSON object")
+        if answer.get("id") != self._asked:
+            raise self.mistrusted(
+                f"it gave an answer that nobody asked for (to request {str(answer.get('id'))[:40]} where {self._asked} is open)"
+            )
         return answer
 
     def output_tail(self) -> str:
@@ -89,8 +121,10 @@ class Worker:
 
     def kill(self) -> None:
         """End the process and all that it started, and close its pipes."""
-        kill_group(self._process.pid)
-        self._process.wait()
+        if not self._killed:  # the number of a process that is gone may be somebody else's by now
+            kill_group(self._process.pid)
+            self._process.wait()
+            self._killed = True
         self._close()
 
     def close(self) -> None:
@@ -125,3 +159,30 @@ class Worker:
         with stream:
             while piece := stream.read1(TAIL_BYTES):  # type: ignore[attr-defined]
                 self._tail = (self._tail + piece)[-TAIL_BYTES:]
+
+
+def _started(environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int, int]:
+    """A worker process, with the ends of the pipes to and from it. Raises OSError, and leaves nothing open."""
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), root) if p)
+    ends: list[int] = []
+    try:
+        ends += os.pipe()
+        ends += os.pipe()
+        down_read, down_write, up_read, up_write = ends
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.worker", str(down_read), str(up_write)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(down_read, up_write),
+            start_new_session=True,
+            env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": path} | dict(environ),
+        )
+    except BaseException:
+        for end in ends:
+            os.close(end)
+        raise
+    os.close(down_read)
+    os.close(up_write)
+    return process, down_write, up_read

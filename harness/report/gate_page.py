@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from harness.comparison.compare import Comparison
 from harness.report.bencher import bencher_metrics
+from harness.report.escaping import markdown, xml
 from harness.report.junit import TAGS
 from harness.report.table import COLOURS, table_markdown, table_text
 
@@ -45,11 +46,15 @@ def gate_markdown(document: Mapping[str, Any], shown: Shown) -> str:
     """One table of all layers, and each check's comparison below it."""
     lines = [f"**{document['gate']['message']}**", "", "| check | layer | verdict | |", "|---|---|---|---|"]
     for check in document["checks"]:
-        lines += [f"| {check['name']} | {name} | {verdict} | {_cell(said)} |" for name, verdict, said in _rows(check)]
+        lines += [
+            f"| {_cell(check['name'])} | {_cell(name)} | {verdict} | {_cell(said)} |" for name, verdict, said in _rows(check)
+        ]
     tables = [
-        f"\n### {name}\n\n{table_markdown(comparison)}" for name, comparison in shown.items() if comparison is not None
+        f"\n### {markdown(name)}\n\n{table_markdown(comparison)}"
+        for name, comparison in shown.items()
+        if comparison is not None
     ]
-    return "\n".join([*lines, *tables]).rstrip() + "\n"
+    return "\n".join([*map(markdown, lines), *tables]).rstrip() + "\n"
 
 
 def _cell(text: str) -> str:
@@ -62,12 +67,12 @@ def gate_junit(document: Mapping[str, Any]) -> str:
     for check in document["checks"]:
         rows = _rows(check)
         counts = {tag: sum(TAGS.get(verdict) == tag for _, verdict, _ in rows) for tag in TAGS.values()}
-        suite = ElementTree.SubElement(suites, "testsuite", name=check["name"], tests=str(len(rows)))
+        suite = ElementTree.SubElement(suites, "testsuite", name=xml(check["name"]), tests=str(len(rows)))
         suite.attrib |= {tag if tag == "skipped" else f"{tag}s": str(count) for tag, count in counts.items()}
         for name, verdict, said in rows:
-            case = ElementTree.SubElement(suite, "testcase", classname=check["name"], name=name)
+            case = ElementTree.SubElement(suite, "testcase", classname=xml(check["name"]), name=xml(name))
             if verdict in TAGS:
-                ElementTree.SubElement(case, TAGS[verdict], message=said).text = said
+                ElementTree.SubElement(case, TAGS[verdict], message=xml(said)).text = xml(said)
     ElementTree.indent(suites)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.comparison.compare import ArmSummary, CandidateResult, Comparison
 from harness.comparison.words import number, percent_interval, pp_interval, ratio_interval, seconds_interval
+from harness.report.escaping import markdown
 
 HEADER = ("experiment", "arm", "n", "accuracy", "vs control", "time", "speed-up", "at target", "cost of a success")
 
@@ -60,7 +61,9 @@ def overview_text(rows: Sequence[Row]) -> str:
 def overview_markdown(rows: Sequence[Row]) -> str:
     lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |" for row in rows]
-    return "\n".join([*lines, "", *(f"{line}  " for line in _verdicts(rows))]).rstrip() + "\n"
+    return (
+        "\n".join(markdown(line) for line in [*lines, "", *(f"{line}  " for line in _verdicts(rows))]).rstrip() + "\n"
+    )
 
 
 def _set(cell: str, width: int, column: int) -> str:

@@ -18,6 +18,7 @@ from harness.comparison.words import (
     seconds_interval,
 )
 from harness.model.estimate import Finding
+from harness.report.escaping import markdown
 from harness.report.plan_text import not_run_lines
 
 SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
@@ -257,4 +258,4 @@ def table_markdown(comparison: Comparison) -> str:
     for one in comparison.comparisons:
         lines += ["", *(f"{line.strip()}  " for line in look_lines(one.look))] if one.look is not None else []
     notes = _notes(comparison)
-    return "\n".join([*lines, "", *(f"{note}  " for note in notes)]).rstrip() + "\n"
+    return "\n".join(markdown(line) for line in [*lines, "", *(f"{note}  " for note in notes)]).rstrip() + "\n"

@@ -71,7 +71,7 @@ def dataframe_of(table: Table) -> pd.DataFrame:
                 column = pd.to_numeric(column).astype("float64")
             elif name in FLAGS:
                 column = column.str.lower().map({"true": True, "false": False, "1": True, "0": False}).astype("boolean")
-        except (TypeError, ValueError) as problem:
+        except (TypeError, ValueError, OverflowError) as problem:
             raise StoreError(
                 f"{table.path or table.name}: column {name!r}: {problem}. `harness verify {table.name}` shows the line."
             ) from problem

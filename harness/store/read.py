@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import StoreError, UsageError, nearest
+from harness.files import is_file
+from harness.store.description import fault_of_description
 from harness.store.schema import allowed_text, parse_cell
 
 Column = list[str]
 csv.field_size_limit(2**31 - 1)  # an error text may be long; the default of 128 KiB would make its store unreadable
+LONGEST_NAME = 200
+"""Bytes of a store's name: it is a folder, and part of the names of files."""
 
 
 @dataclass(frozen=True)
@@ -97,26 +101,36 @@ def read_table(path: Path, name: str) -> Table:
     return table_of_bytes(data, path, name)
 
 
-def table_of_bytes(data: bytes, path: Path, name: str, separator: str = ",") -> Table:
-    """The content of a CSV file as a Table; an unfinished last line is left out and counted in `torn`."""
+def table_of_bytes(data: bytes, path: Path, name: str, separator: str = ",", *, folded: bool = False) -> Table:
+    """The content of a CSV file as a Table; an unfinished last line is left out and counted in `torn`.
+
+    `folded`: a cell in quotes may hold line breaks, as in files of other programs; in a store a row is one line, and a quote
+    that is left open must not swallow the rows below it.
+    """
     whole = data.rfind(b"\n") + 1
     torn = len(data) - whole
     try:
         lines = data[:whole].decode("utf-8-sig").split("\n")[:-1]
     except UnicodeDecodeError as problem:
         raise StoreError(f"{path}: is not UTF-8 text ({problem.reason} at byte {problem.start}).") from problem
-    return _table(lines, path, name, torn, separator)
+    return _table(lines, path, name, torn, separator, folded)
 
 
-def _table(lines: list[str], path: Path, name: str, torn: int, separator: str) -> Table:
+def _table(lines: list[str], path: Path, name: str, torn: int, separator: str, folded: bool) -> Table:
     rows: list[list[str]] = []
+    text = [line + "\n" for line in lines] if folded else lines
     try:
-        rows.extend(csv.reader(lines, delimiter=separator))
+        rows.extend(csv.reader(text, delimiter=separator, strict=True))
     except csv.Error as problem:
         raise StoreError(
-            f"{path} line {len(rows) + 1}: is not CSV: {str(problem).partition(' - ')[0]}. "
+            f"{path} line {_line_of_row(text, separator, len(rows))}: is not CSV: {_told(problem)}. "
             "Restore the file from a copy, or mend that line; nothing was changed."
         ) from problem
+    if not folded and len(rows) < len(lines):
+        raise StoreError(
+            f"{path} line {_first_folded(lines, separator)}: a quote is left open, which would swallow the lines below. "
+            "Restore the file from a copy, or mend that line; nothing was changed."
+        )
     if not rows or not any(rows[0]):
         raise StoreError(f"{path}: is empty: it has no header and no runs. Run the experiment, or delete the file.")
     header, body = rows[0], rows[1:]
@@ -136,6 +150,26 @@ def _table(lines: list[str], path: Path, name: str, torn: int, separator: str) -
     return Table(name, columns, len(body), torn, path)
 
 
+def _told(problem: csv.Error) -> str:
+    """What the reader complained of, in words for people."""
+    words = str(problem).partition(" - ")[0]
+    return "a quote is left open, or text stands behind a closing one" if "unexpected end" in words else words
+
+
+def _line_of_row(lines: list[str], separator: str, row: int) -> int:
+    """The line on which row number `row` (from 0) begins."""
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    for _ in range(row):
+        next(reader)
+    return reader.line_num + 1
+
+
+def _first_folded(lines: list[str], separator: str) -> int:
+    """The first line whose row goes on below it."""
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    return next((number for number, _ in enumerate(reader, 1) if reader.line_num > number), 1)
+
+
 @dataclass(frozen=True)
 class Store:
     """A folder `results/<name>` with its runs and the experiment that they were made for."""
@@ -150,7 +184,7 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        return self.runs_path.is_file()
+        return is_there(self.runs_path)
 
     def table(self) -> Table:
         """All rows. Raises StoreError where there is no run."""
@@ -168,29 +202,47 @@ def checked_store_name(name: str) -> str:
     """`name`, where it can be a folder of its own under the results. Raises UsageError."""
     if not name or "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
         raise UsageError(f"The name {name!r} cannot be a store: use letters, digits, '-', '_' and '.'.")
+    if len(name.encode()) > LONGEST_NAME:
+        raise UsageError(
+            f"The name {name[:40]!r}... cannot be a store: it has {len(name.encode())} bytes of at most {LONGEST_NAME}. Name one with --as."
+        )
     return name
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file. Raises StoreError where its folder does not let that be known."""
+    try:
+        return is_file(path)
+    except OSError as problem:
+        raise StoreError(
+            f"{path}: cannot be read: {problem.strerror}. Check the permissions of its folder."
+        ) from problem
 
 
 def holds_lines(path: Path) -> bool:
     """Whether a file is there with at least one whole line: its header."""
-    if not path.is_file():
+    if not is_there(path):
         return False
-    with path.open("rb") as file:
-        return file.readline().endswith(b"\n")
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError as problem:
+        raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
 
 
 def open_store(results: Path, name: str) -> Store:
     """The store `name`; it may not exist yet. Raises StoreError where its description is damaged."""
     folder = results / name
     path = folder / "experiment.json"
-    if not path.is_file():
+    if not is_there(path):
         return Store(name, folder)
     try:
         experiment = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as problem:
+    except (ValueError, RecursionError, OSError) as problem:
         raise StoreError(f"{path}: cannot be read as JSON: {problem}. Restore it from a copy.") from problem
-    if not isinstance(experiment, dict):
-        raise StoreError(f"{path}: must hold a JSON object. Restore it from a copy.")
+    fault = fault_of_description(experiment)
+    if fault:
+        raise StoreError(f"{path}: {fault}. Restore it from a copy.")
     return Store(name, folder, experiment)
 
 
@@ -249,14 +301,18 @@ def first_value(store: Store, arm: str, column: str) -> str:
 def ledger_of(store: Store) -> list[dict[str, Any]]:
     """What was asked of a store's runs, and when; a line that cannot be read is kept as it stands."""
     path = store.folder / "ledger.jsonl"
-    if not path.is_file():
+    if not is_there(path):
         return []
-    out = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line) if line.strip() else None
-        except json.JSONDecodeError:
-            entry = {"event": "unreadable", "line": line}
-        if isinstance(entry, dict):
-            out.append(entry)
-    return out
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as problem:
+        raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
+    return [_entry(line) for line in text.split("\n") if line.strip()]
+
+
+def _entry(line: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    return entry if isinstance(entry, dict) else {"event": "unreadable", "line": line}

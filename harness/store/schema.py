@@ -29,6 +29,7 @@ FLOATS = frozenset(["accuracy", "loss", "time_s", "epochs"])
 FLAGS = frozenset(("warmup", "git_dirty"))
 STATUSES = ("completed", "crashed", "timeout")
 LANES = ("exclusive", "shared")
+LARGEST = 2**63 - 1
 WORDS = {"status": STATUSES, "lane": LANES, "stage": STAGES}
 METRIC_COLUMNS = ("run_id", "metric", "unit", "step", "value")
 _BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -46,10 +47,10 @@ def cell(value: Any) -> str:
 
 
 def csv_line(values: list[str]) -> bytes:
-    """One CSV row with its line end, as bytes."""
+    """One CSV row with its line end, as bytes; half a surrogate pair, as in a file name that is no UTF-8, becomes its escape."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(values)
-    return buffer.getvalue().encode("utf-8")
+    return buffer.getvalue().encode("utf-8", "backslashreplace")
 
 
 def row_of(record: RunRecord, header: tuple[str, ...] = COLUMNS) -> bytes:
@@ -73,18 +74,26 @@ def parse_cell(name: str, text: str) -> Any:
     if text == "":
         return None
     if name in INTEGERS:
-        try:
-            return int(text)
-        except ValueError:
-            number = float(text)
-            if number != int(number):
-                raise ValueError("must be a whole number") from None
-            return int(number)
+        return _whole(text)
     if name in FLOATS:
         return float(text)
     if name in FLAGS:
         return flag(text)
     return word(name, text) if name in WORDS else text
+
+
+def _whole(text: str) -> int:
+    """A whole number of 64 bits, which every reader of a store can hold. Raises ValueError or OverflowError."""
+    try:
+        number = int(text)
+    except ValueError:
+        real = float(text)
+        number = int(real)
+        if real != number:
+            raise ValueError("must be a whole number") from None
+    if abs(number) > LARGEST:
+        raise ValueError(f"must be a whole number of at most {LARGEST}")
+    return number
 
 
 def word(name: str, text: str) -> str:
@@ -100,7 +109,7 @@ def allowed_text(name: str) -> str:
     if name in WORDS:
         return f"{', '.join(WORDS[name])} or an empty cell"
     if name in INTEGERS:
-        return "a whole number or an empty cell"
+        return "a whole number (of 64 bits) or an empty cell"
     if name in FLOATS:
         return "a number or an empty cell"
     return "true, false or an empty cell" if name in FLAGS else "a text"

@@ -1,0 +1,1 @@
+"""Faults made on purpose, and what became of the runs that were completed before: the numbers of `docs/faults.md`."""
