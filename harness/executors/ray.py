@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ LOOK_EVERY_S = 5.0
 MOST_FAILED_STARTS = 3
 """A seat that ended so often before it could say a word is left alone."""
 DEFAULT_PATIENCE_S = 600.0
+KNOCK_S = 10.0
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
 
 
@@ -108,9 +110,10 @@ def _connected(ray: Any, address: str | None, tell: Callable[[str], None]) -> It
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     wanted = address or os.environ.get("RAY_ADDRESS")
     try:
+        _knock(wanted)
         ray.init(address=wanted or "auto", **QUIET)
         where = "the cluster"
-    except (ConnectionError, ValueError) as problem:
+    except (OSError, ValueError) as problem:
         if wanted:
             raise UsageError(
                 f"There is no Ray cluster at {wanted!r} ({_first_line(problem)}). Start one with `ray start --head`, name another with "
@@ -125,6 +128,13 @@ def _connected(ray: Any, address: str | None, tell: Callable[[str], None]) -> It
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raises OSError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _first_line(problem: BaseException) -> str:
