@@ -24,6 +24,11 @@ from harness.processes import die_with_parent
 def main() -> None:
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if (
+        "SLURM_JOB_ID" in os.environ
+    ):  # Slurm announces an end to every process of a job; the parent decides what it means
+        for announced in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(announced, signal.SIG_IGN)
     inward, outward = int(sys.argv[1]), int(sys.argv[2])
     os.set_inheritable(inward, False)
     os.set_inheritable(outward, False)

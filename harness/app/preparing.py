@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,15 @@ class RunOptions:
     results: Path = Path("results")
     store_name: str | None = None
     executor: str = "local"
-    workers: int = 1
+    workers: int | None = None
+    """Invocations at a time; None: one on this machine, what there is on a cluster."""
     retries: int = 1
     starts: int | None = None
     """Process starts for what is missing, in place of the share of the experiment's."""
     looks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Sequential plans by stage and candidate, to be kept with the store."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Options of the executor."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     from harness.store.taken import taken_slots
 
     name = checked_store_name(options.store_name or experiment.name)
-    executor_named(options.executor)
+    executor_named(options.executor, options.settings)
     store = open_store(options.results, name)
     table = _rows_if_any(store)
     infos = trainer_infos(experiment)
@@ -161,7 +164,7 @@ def needs_time(experiment: Experiment) -> bool:
 
 
 def _shared(plan: Plan, infos: Mapping[str, TrainerInfo], options: RunOptions) -> bool:
-    if options.workers == 1 or options.executor != "local" or not plan.invocations:
+    if options.workers in (None, 1) or options.executor != "local" or not plan.invocations:
         return False
     import os
 
@@ -169,7 +172,7 @@ def _shared(plan: Plan, infos: Mapping[str, TrainerInfo], options: RunOptions) -
     from harness.provenance import visible_gpus
 
     gpus = visible_gpus(os.environ) if any(info.accelerated for info in infos.values()) else ()
-    return shares_devices(options.workers, len(plan.invocations), len(gpus))
+    return shares_devices(options.workers or 1, len(plan.invocations), len(gpus))
 
 
 def _trainings(experiment: Experiment, infos: Mapping[str, TrainerInfo], plan: Plan) -> int:
@@ -292,10 +295,32 @@ def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float 
     return (runs + sum(by_arm[arm] for i in plan.invocations for arm in i.arms)) / 3600
 
 
-def executor_named(name: str) -> Any:
+def executor_named(name: str, settings: Mapping[str, str] | None = None) -> Any:
+    """An executor with its options set. Raises UsageError for a name that is not there, an option that it does not have."""
     from importlib import metadata
 
     points = {point.name: point for point in metadata.entry_points(group="harness.executors")}
     if name not in points:
         raise UsageError(f"Unknown executor {name!r}. {nearest(name, points)}")
-    return points[name].load()()
+    executor = points[name].load()()
+    known = getattr(executor, "options", {})
+    for key in settings or {}:
+        if key not in known:
+            there = nearest(key, known) if known else "It has none."
+            raise UsageError(f"The executor {name!r} has no option {key!r}. {there}")
+    if settings:
+        executor.settings = dict(settings)
+    return executor
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """`--executor-option key=value`, several times. Raises UsageError."""
+    out: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--executor-option {pair!r}: write KEY=VALUE, for example partition=gpu.")
+        if key in out:
+            raise UsageError(f"--executor-option {key} was given twice ({out[key]!r} and {value!r}): give it once.")
+        out[key] = value
+    return out

@@ -17,7 +17,7 @@ from harness.model.hashing import digest
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
-    from harness.executors.base import Campaign, Finished, Provenance
+    from harness.executors.base import Campaign, Executor, Finished, Provenance
     from harness.plugins import TrainerInfo
     from harness.store.read import Store
 
@@ -40,18 +40,30 @@ class RunReport:
         return {name: wanted - self.completed.get(name, 0) for name in names if self.completed.get(name, 0) < wanted}
 
 
-def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished], None] | None = None) -> RunReport:
+def run(
+    prepared: Prepared,
+    options: RunOptions,
+    on_finished: Callable[[Finished], None] | None = None,
+    *,
+    executor: Executor | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> RunReport:
     """Run what is missing and store every attempt; where nothing is, a promise that was changed is kept all the same.
 
-    Raises StoreError where the store cannot be written.
+    `executor` in place of the one that the options name; `tell` shows what an executor has to say. Raises StoreError where the
+    store cannot be written.
     """
     from harness.logger import ExperimentLogger
     from harness.store.append import CampaignLock
 
+    executor = executor or executor_named(options.executor, options.settings)
+    if tell is not None and hasattr(executor, "tell"):
+        executor.tell = tell
     if prepared.complete and not _changed_promises(prepared):
         return RunReport(prepared, prepared.done)
     lock = CampaignLock(prepared.store.folder)
     try:
+        _take_up(prepared, options, executor, on_finished)
         prepared = prepare_run(prepared.experiment, options)  # another campaign may have ended in between
         if prepared.complete:
             if _changed_promises(prepared):
@@ -64,9 +76,7 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
 
             def store(finished: Finished) -> None:
                 record = finished.record
-                if finished.environment is not None and record.environment:
-                    logger.keep_environment(record.environment, finished.environment)
-                logger.write(record, metrics=finished.metrics, correct_mask=finished.correct_mask)
+                _write(logger, finished)
                 if record.status == "completed" and not record.warmup:
                     completed[record.arm] = completed.get(record.arm, 0) + 1
                 elif record.status != "completed":
@@ -75,14 +85,44 @@ def run(prepared: Prepared, options: RunOptions, on_finished: Callable[[Finished
                     on_finished(finished)
 
             try:
-                result = executor_named(options.executor).run(campaign, store)
+                result = executor.run(campaign, store)
             except KeyboardInterrupt:
                 logger.note("interrupted", completed=completed)
                 raise
-            logger.note("campaign-end", completed=completed, given_up=result.given_up)
+            losses = {"lost": result.lost} if result.lost else {}
+            logger.note("campaign-end", completed=completed, given_up=result.given_up, **losses)
             return RunReport(prepared, completed, result.given_up, tuple(logger.repairs), failed)
     finally:
         lock.release()
+
+
+def _write(logger: Any, finished: Finished) -> None:
+    record = finished.record
+    if finished.environment is not None and record.environment:
+        logger.keep_environment(record.environment, finished.environment)
+    logger.write(record, metrics=finished.metrics, correct_mask=finished.correct_mask)
+
+
+def _take_up(
+    prepared: Prepared, options: RunOptions, executor: Executor, on_finished: Callable[[Finished], None] | None
+) -> None:
+    """Store what an earlier campaign of this store left on the way, whichever executor it had."""
+    from harness.executors.spool import has_spool, take_up
+    from harness.logger import ExperimentLogger
+
+    folder = prepared.store.folder
+    if not has_spool(folder):
+        return
+    with ExperimentLogger(prepared.store.name, results=options.results) as logger:
+
+        def store(finished: Finished) -> None:
+            _write(logger, finished)
+            if on_finished is not None:
+                on_finished(finished)
+
+        waiting = getattr(executor, "take_up", take_up)
+        taken = waiting(folder, store)
+        logger.note("taken-up", **taken)
 
 
 def begin_ladder(prepared: Prepared, options: RunOptions) -> None:
@@ -124,6 +164,7 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
         invocations=len(prepared.plan.invocations),
         workers=options.workers,
         executor=options.executor,
+        **({"executor_options": dict(options.settings)} if options.settings else {}),
     )
     return Campaign(
         experiment=_renamed(experiment, store.name),
@@ -136,6 +177,7 @@ def _campaign(prepared: Prepared, options: RunOptions, logger: Any) -> Campaign:
         warmups=prepared.warmups,
         retries=options.retries,
         workers=options.workers,
+        folder=store.folder.resolve(),
     )
 
 

@@ -39,7 +39,8 @@ def command(
     preset: str | None,
     arms: tuple[str, ...],
     executor: str,
-    workers: int,
+    settings: tuple[str, ...],
+    workers: int | None,
     retries: int,
     store_name: str | None,
     dry_run: bool,
@@ -68,7 +69,8 @@ def command(
         raise UsageError(f"A ladder is climbed by one experiment at a time; found {', '.join(names)}.")
     ladder = parse_ladder(sizes, keep, spec.stated_ladder(names[0], request))
     experiment = laddering.planned_ladder(machine.fitting(found[0]), ladder, " ".join(names))
-    options = preparing.RunOptions(results, store_name, executor, workers, retries)
+    told = preparing.parse_settings(settings)
+    options = preparing.RunOptions(results, store_name, executor, workers, retries, settings=told)
     for warning in laddering.before_the_first_run(experiment, ladder, options):
         warn(f"warning: {warning}")
     if dry_run:

@@ -210,7 +210,8 @@ def promised(default_claim: str) -> Callable[[F], F]:
 
 
 def campaign_options(function: F) -> F:
-    """What every command that makes runs can be told: --set, --preset, --arm, --executor, --workers, --retries, --as, --dry-run."""
+    """What every command that makes runs can be told: --set, --preset, --arm, --executor, --executor-option, --workers, --retries, --as,
+    --dry-run."""
     for decorate in reversed(
         (
             click.option(
@@ -219,10 +220,15 @@ def campaign_options(function: F) -> F:
             ),
             click.option("--preset", help="A preset of the experiment, e.g. cpu."),
             click.option("--arm", "arms", multiple=True, help="Only this arm (and the control); may be given again."),
-            click.option("--executor", default="local", show_default=True, help="Where the runs are made."),
+            click.option("--executor", default="local", show_default=True, help="Where the runs are made: local, ray or slurm."),
             click.option(
-                "--workers", type=Count(1, 1024), default=1, show_default=True,
-                help="Invocations at a time. More than one a device: the shared lane, whose times are never used.",
+                "--executor-option", "settings", metavar="KEY=VALUE", multiple=True,
+                help="Tell the executor something, e.g. partition=gpu for slurm (docs/scale.md). May be given again.",
+            ),
+            click.option(
+                "--workers", type=Count(1, 100_000),
+                help="Invocations at a time. More than one a device: the shared lane, whose times are never used.  "
+                "[default: 1; of a cluster what it has]",
             ),
             click.option(
                 "--retries", type=Count(0, 100), default=1, show_default=True, help="Further attempts at a failed run."

@@ -34,7 +34,8 @@ def command(
     arms: tuple[str, ...],
     stage: str | None,
     executor: str,
-    workers: int,
+    settings: tuple[str, ...],
+    workers: int | None,
     retries: int,
     store_name: str | None,
     until_decided: bool,
@@ -66,7 +67,8 @@ def command(
     ]
     if store_name and len(found) > 1:
         raise UsageError("--as names one store, and several experiments were given: run them one by one.")
-    options = preparing.RunOptions(results, store_name, executor, workers, retries)
+    told = preparing.parse_settings(settings)
+    options = preparing.RunOptions(results, store_name, executor, workers, retries, settings=told)
     if until_decided:
         _until_decided(found, options, mode, stage is not None, past_futility, dry_run, quiet, as_json, json_file)
         return
@@ -101,10 +103,14 @@ def campaign(prepared: Any, options: Any, silent: bool) -> Any:
     from harness.cli.progress import progress
 
     with progress(prepared, silent=silent) as on_finished:
-        report = running.run(prepared, options, on_finished)
+        report = running.run(prepared, options, on_finished, tell=None if silent else _tell)
     for repair in report.repairs:
         warn(f"repaired: {repair}")
     return report
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _until_decided(

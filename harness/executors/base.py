@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
-from harness.design.plan import Plan
+from harness.design.plan import Block, Plan
 from harness.design.seeds import seed_of
 from harness.model.experiment import Arm, Experiment
-from harness.model.run import RunRecord
-from harness.plugins import TrainerInfo
+from harness.model.run import RunRecord, utc_now
+from harness.plugins import Knob, TrainerInfo
 from harness.trainer import Metric
 
 DEFAULT_TIMEOUT_S = 1800.0
@@ -36,7 +37,8 @@ class Provenance:
 class Campaign:
     """Everything that an executor needs; picklable, so that it can travel to another machine.
 
-    `attempts`: failed attempts of earlier campaigns by (arm, replicate); `warmups`: warm-ups made so far.
+    `attempts`: failed attempts of earlier campaigns by (arm, replicate); `warmups`: warm-ups made so far; `workers`:
+    invocations at a time (None: one on this machine, what there is on a cluster); `folder`: the store's, on this machine.
     """
 
     experiment: Experiment
@@ -48,7 +50,8 @@ class Campaign:
     attempts: Mapping[tuple[str, int], int] = field(default_factory=dict)
     warmups: int = 0
     retries: int = 1
-    workers: int = 1
+    workers: int | None = None
+    folder: Path | None = None
 
     @property
     def timeout_s(self) -> float:
@@ -65,6 +68,43 @@ class Campaign:
 
     def warmup_seed(self, number: int) -> int:
         return seed_of(self.slot, "warmup", (self.warmups + number) % 2**16)
+
+    def portable(self) -> Campaign:
+        """The campaign as it travels: without a trainer's own classes, which only the planning asks, and which a machine that
+        has not imported the trainer's file could not unpickle."""
+        return replace(self, infos={arm: _portable(info) for arm, info in self.infos.items()}, folder=None)
+
+    def attempt(
+        self, arm: str, block: Block | None, *, run_id: str, invocation: str, lane: str, tried: int, warmup: bool
+    ) -> RunRecord:
+        """The row of an attempt as far as the plan decides it; it ends now. `tried`: attempts at this run before."""
+        known, info = self.provenance[arm], self.infos[arm]
+        config = self.experiment.arm(arm)
+        return RunRecord(
+            run_id=run_id,
+            experiment=self.experiment.name,
+            arm=arm,
+            stage=self.experiment.stage,
+            lane=lane,
+            config_hash=config.config_hash,
+            compute_hash=info.compute_hash(config.config, known.code_hash),
+            code_hash=known.code_hash,
+            seed=block.seed if block else None,
+            replicate=block.replicate if block else None,
+            block=block.replicate if block else None,
+            invocation=invocation,
+            attempt=tried + 1,
+            warmup=warmup,
+            ended_at=utc_now(),
+            git_commit=known.git_commit,
+            git_dirty=known.git_dirty,
+            experiment_hash=self.experiment_hash,
+        )
+
+
+def _portable(info: TrainerInfo) -> TrainerInfo:
+    knobs = {key: Knob(key, Any, None, knob.compute, knob.evaluation, knob.process) for key, knob in info.knobs.items()}
+    return replace(info, knobs=knobs, config_class=None, check=None, steps=None)
 
 
 def shared_trainings(arms: Sequence[str], experiment: Experiment, infos: Mapping[str, TrainerInfo]) -> list[list[str]]:
@@ -101,13 +141,19 @@ class Finished:
 
 @dataclass
 class Result:
-    """How a campaign ended: arms that were given up, with their last error."""
+    """How a campaign ended: arms that were given up, with their last error, and machines that were lost on the way."""
 
     given_up: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
 
 
 class Executor(Protocol):
-    """Runs a campaign; `on_finished` has stored the attempt when it returns, and only then the next run starts."""
+    """Runs a campaign; `on_finished` has stored the attempt when it returns, and only then the next run starts.
+
+    An executor may have more. `options`: the names that `--executor-option` takes, each with what it means; `settings` is then set
+    to what was given of them, as text. `tell`: set, before `run`, to what shows a line to the user. `take_up(folder, on_finished)`:
+    called before what is missing is planned, to store what an earlier campaign of this store left on the way.
+    """
 
     def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
         """Run every invocation of the plan. An exception of `on_finished` ends the campaign."""

@@ -32,11 +32,11 @@ class LocalExecutor:
     """Runs invocations in worker processes: one a device (exclusive lane), or several at once (shared lane)."""
 
     def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
-        state = _State(campaign, on_finished)
+        state = State(campaign, on_finished)
         todo: queue.SimpleQueue[Invocation] = queue.SimpleQueue()
         for invocation in campaign.plan.invocations:
             todo.put(invocation)
-        workers = max(1, min(campaign.workers, len(campaign.plan.invocations)))
+        workers = max(1, min(campaign.workers or 1, len(campaign.plan.invocations)))
         accelerated = any(info.accelerated for info in campaign.infos.values())
         gpus = visible_gpus(os.environ) if accelerated else ()
         lane = "shared" if shares_devices(workers, len(campaign.plan.invocations), len(gpus)) else "exclusive"
@@ -48,7 +48,29 @@ class LocalExecutor:
         return Result(dict(state.given_up))
 
 
-def _in_threads(state: _State, todo: queue.SimpleQueue[Invocation], lane: str, devices: Sequence[str | None]) -> None:
+def run_invocation(
+    campaign: Campaign,
+    invocation: Invocation,
+    on_finished: Callable[[Finished], None],
+    *,
+    lane: str,
+    given_up: dict[str, str] | None = None,
+    tried: Mapping[tuple[str, int], int] | None = None,
+) -> Result:
+    """One planned invocation on this machine: the seam by which other executors run it where they like.
+
+    `on_finished` has stored the attempt, or handed it on, when it returns; it may add to `given_up`, which is asked before every
+    run. `tried`: failed attempts by (arm, replicate), where some were made after the campaign began. On a machine with GPUs it
+    takes the first that this process sees.
+    """
+    state = State(campaign, on_finished, {} if given_up is None else given_up)
+    accelerated = any(info.accelerated for info in campaign.infos.values())
+    gpus = visible_gpus(os.environ) if accelerated else ()
+    Turn(state, invocation, lane, gpus[0].uuid if gpus else None, tried).run()
+    return Result(dict(state.given_up))
+
+
+def _in_threads(state: State, todo: queue.SimpleQueue[Invocation], lane: str, devices: Sequence[str | None]) -> None:
     threads = [threading.Thread(target=state.serve_safely, args=(todo, lane, device)) for device in devices]
     for thread in threads:
         thread.start()
@@ -66,8 +88,8 @@ def _in_threads(state: _State, todo: queue.SimpleQueue[Invocation], lane: str, d
 
 
 @dataclass
-class _State:
-    """What the invocations of one campaign share."""
+class State:
+    """What the invocations of one campaign share: where attempts go, and which arms are given up."""
 
     campaign: Campaign
     on_finished: Callable[[Finished], None]
@@ -85,7 +107,7 @@ class _State:
                 invocation = todo.get_nowait()
             except queue.Empty:
                 return
-            _Turn(self, invocation, lane, device).run()
+            Turn(self, invocation, lane, device).run()
 
     def serve_safely(self, todo: queue.SimpleQueue[Invocation], lane: str, device: str | None) -> None:
         try:
@@ -108,8 +130,10 @@ class _State:
             self.warmups += 1
             return self.warmups - 1
 
-    def report(self, finished: Finished) -> None:
-        """Store the attempt, and count failures in a row; an arm that only fails is given up."""
+    def report(self, finished: Finished, *, blamed: bool = True) -> None:
+        """Store the attempt, and count failures in a row; an arm that only fails is given up. A failure that is not the arm's
+        (`blamed` False: its machine was lost) is stored and not counted.
+        """
         record = finished.record
         with self.lock:
             if self.stopped:
@@ -118,6 +142,8 @@ class _State:
             if record.status == "completed":
                 if not record.warmup:  # an arm whose runs all fail is given up, also where it can be warmed up
                     self.failures[record.arm] = 0
+                return
+            if not blamed:
                 return
             self.failures[record.arm] = self.failures.get(record.arm, 0) + 1
             if self.failures[record.arm] >= GIVE_UP_AFTER:
@@ -132,15 +158,22 @@ class _Restart(Exception):
     """A worker is gone: what is left of the invocation goes on under a new one."""
 
 
-class _Turn:
+class Turn:
     """One planned invocation on one device. A lost worker costs its run and a fresh joint start for the rest."""
 
-    def __init__(self, state: _State, invocation: Invocation, lane: str, device: str | None) -> None:
+    def __init__(
+        self,
+        state: State,
+        invocation: Invocation,
+        lane: str,
+        device: str | None,
+        tried: Mapping[tuple[str, int], int] | None = None,
+    ) -> None:
         self.state, self.campaign = state, state.campaign
         self.left = list(invocation.blocks)
-        self.tried = dict(self.campaign.attempts)
+        self.tried = dict(self.campaign.attempts if tried is None else tried)
         self.done: set[tuple[str, int]] = set()
-        self.allowed = {key: n + self.campaign.retries + 1 for key, n in self.tried.items()}
+        self.allowed = {key: n + self.campaign.retries + 1 for key, n in self.campaign.attempts.items()}
         self.lane, self.device = lane, device
         self.name = ""
         self.count = 0
@@ -302,33 +335,13 @@ class _Turn:
     def _record(
         self, arm: str, seed: int | None, block: Block | None = None, position: int = 0, *, warmup: bool, **facts: Any
     ) -> RunRecord:
-        campaign, known = self.campaign, self.campaign.provenance[arm]
-        config = campaign.experiment.arm(arm)
-        info = campaign.infos[arm]
         hello = self.hello.get(arm, {})
         number, self.count = self.count, self.count + 1
-        key = (arm, block.replicate) if block else None
-        record = RunRecord(
-            run_id=f"{self.name}.{number}",
-            experiment=campaign.experiment.name,
-            arm=arm,
-            stage=campaign.experiment.stage,
-            lane=self.lane,
-            config_hash=config.config_hash,
-            compute_hash=info.compute_hash(config.config, known.code_hash),
-            code_hash=known.code_hash,
-            seed=seed,
-            replicate=block.replicate if block else None,
-            block=block.replicate if block else None,
-            position=position if block else None,
-            invocation=self.name,
-            attempt=self.tried.get(key, 0) + 1 if key else 1,
-            warmup=warmup,
-            ended_at=utc_now(),
-            git_commit=known.git_commit,
-            git_dirty=known.git_dirty,
-            experiment_hash=campaign.experiment_hash,
+        tried = self.tried.get((arm, block.replicate), 0) if block else 0
+        record = self.campaign.attempt(
+            arm, block, run_id=f"{self.name}.{number}", invocation=self.name, lane=self.lane, tried=tried, warmup=warmup
         )
+        record = replace(record, seed=seed, position=position if block else None)
         if "error" in facts:
             facts["error"] = _bounded(facts["error"])
         return replace(record, **(hello.get("fields", {}) | facts))

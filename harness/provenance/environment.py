@@ -17,6 +17,7 @@ from harness.provenance.gpu import Gpu
 from harness.provenance.software import (
     cpu_facts,
     cpu_name,
+    host_name,
     installed,
     installed_everything,
     kernel,
@@ -111,7 +112,7 @@ def _stack(libraries: Sequence[str], gpu: Gpu | None) -> dict[str, Any]:
 
 def _context(gpu: Gpu | None) -> dict[str, Any]:
     return {
-        "host": platform.node() or None,
+        "host": host_name(),
         "device_uuid": gpu.uuid if gpu else None,
         "gpu": None if gpu is None else asdict(gpu),
         "cpu": cpu_facts(),

@@ -15,9 +15,11 @@ __all__ = [
     "DEFAULT_LIBRARIES",
     "cpu_facts",
     "cpu_name",
+    "host_name",
     "installed",
     "installed_everything",
     "kernel",
+    "machine_id",
     "python_version",
     "torch_build",
 ]
@@ -112,6 +114,16 @@ def _cudnn(cuda: str) -> str | None:
 def python_version() -> str:
     """This interpreter's version, such as "3.11.7"."""
     return platform.python_version()
+
+
+def host_name() -> str | None:
+    """This machine's name as rows record it: HARNESS_HOST where it is set, as in containers, whose own names are made up."""
+    return os.environ.get("HARNESS_HOST") or platform.node() or None
+
+
+def machine_id(boot: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
+    """What all processes on one running kernel share, containers too; the machine's name where it is not told (not Linux)."""
+    return text_of(boot).strip() or platform.node()
 
 
 def kernel() -> str:

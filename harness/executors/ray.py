@@ -1,0 +1,339 @@
+"""The Ray executor: invocations on the nodes of a Ray cluster, one at a time on a GPU or a CPU node.
+
+Every seat (a GPU; where none is wanted or there, a node) has an actor that runs one invocation after another with the machinery
+of the local executor, and is asked for one attempt after another. The driver is the only writer: an attempt is stored before
+the next run of its invocation begins. Written against Ray 2.60.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.errors import UsageError
+from harness.executors.base import Campaign, Finished, Result
+from harness.executors.leases import Lease, Leases
+from harness.executors.local import State
+from harness.executors.place import Facts, Place
+
+LOOK_EVERY_S = 5.0
+"""How often the driver looks for nodes that came or went."""
+MOST_FAILED_STARTS = 3
+"""A seat that ended so often before it could say a word is left alone."""
+DEFAULT_PATIENCE_S = 600.0
+KNOCK_S = 10.0
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where an actor may sit: a share of a node. `address`: the node's; `crowded`: others of this campaign share its device."""
+
+    node: str
+    address: str
+    cpus: float
+    gpus: float = 0.0
+    crowded: bool = False
+    number: int = 0
+
+
+@dataclass
+class Seat:
+    """An actor on a spot; `asked` is its answer to come, `facts` what it said of itself, `lease` what it runs."""
+
+    spot: Spot
+    actor: Any
+    asked: Any = None
+    facts: Facts | None = None
+    lease: Lease | None = None
+    lane: str = ""
+
+
+class RayExecutor:
+    """Runs invocations on an existing Ray cluster, else on one that it starts on this machine."""
+
+    options: ClassVar[Mapping[str, str]] = {
+        "address": "the cluster's, as in RAY_ADDRESS (default: that variable, else a cluster of this machine, else a new one)",
+        "cpus": "cores that an invocation reserves (default: all of its node, or its GPU's share of them)",
+        "patience": "seconds without any node that can be used, after which the campaign ends (default: 600)",
+    }
+
+    def __init__(self) -> None:
+        self.settings: dict[str, str] = {}
+        self.tell: Callable[[str], None] = lambda line: None
+
+    def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
+        ray = _library()
+        cpus = _number(self.settings, "cpus")
+        patience_s = _number(self.settings, "patience") or DEFAULT_PATIENCE_S
+        with _connected(ray, self.settings.get("address"), self.tell):
+            drive = _Drive(ray, campaign, State(campaign, on_finished), cpus, patience_s, self.tell)
+            return drive.run()
+
+
+def _library() -> Any:
+    try:
+        import ray
+    except ImportError as problem:
+        raise UsageError(
+            "The executor 'ray' needs the package ray, which is not installed here. `pip install 'speedrun-harness[ray]'` brings it; "
+            "--executor local runs on this machine."
+        ) from problem
+    return ray
+
+
+def _number(settings: Mapping[str, str], key: str) -> float | None:
+    text = settings.get(key)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise UsageError(f"--executor-option {key}={text}: allowed is a number above 0.")
+    return value
+
+
+@contextlib.contextmanager
+def _connected(ray: Any, address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
+    """A connection to a cluster: the caller's own, the one that was named, one that runs on this machine, or a new one."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    wanted = address or os.environ.get("RAY_ADDRESS")
+    try:
+        _knock(wanted)
+        ray.init(address=wanted or "auto", **QUIET)
+        where = "the cluster"
+    except (OSError, ValueError) as problem:
+        if wanted:
+            raise UsageError(
+                f"There is no Ray cluster at {wanted!r} ({_first_line(problem)}). Start one with `ray start --head`, name another with "
+                "--executor-option address=HOST:PORT, or unset RAY_ADDRESS: then one is started on this machine."
+            ) from problem
+        ray.init(address="local", include_dashboard=False, **QUIET)
+        where = "a cluster of its own on this machine, as none was running,"
+    try:
+        nodes = _alive(ray)
+        cores, gpus = (sum(n["Resources"].get(kind, 0) for n in nodes) for kind in ("CPU", "GPU"))
+        tell(f"ray: {where} with {len(nodes)} nodes, {cores:g} cores, {gpus:g} GPUs")
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raises OSError where nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:200]
+
+
+def _alive(ray: Any) -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def spots_of(
+    nodes: Sequence[Mapping[str, Any]], *, accelerated: bool, workers: int | None, cpus: float | None
+) -> list[Spot]:
+    """The seats of a cluster, whole devices first: a GPU each where GPUs are wanted and there, else a node each.
+
+    `nodes` as `ray.nodes()` describes them; `workers`: invocations at a time, more than there are devices share them; `cpus`: cores
+    of an invocation. A CPU invocation that leaves cores to others is crowded, as it cannot know what they do.
+    """
+    wholes: list[Spot] = []
+    on_gpus = accelerated and any(node["Resources"].get("GPU", 0) >= 1 for node in nodes)
+    for node in nodes:
+        name, address = str(node["NodeID"]), str(node["NodeManagerAddress"])
+        cores, gpus = float(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0))
+        if on_gpus:
+            share = _whole(cores / gpus) if gpus else 0.0
+            wholes += [Spot(name, address, min(cpus or share, cores), 1.0, False, number) for number in range(gpus)]
+        elif cores > 0:
+            wholes.append(Spot(name, address, min(cpus or cores, cores), 0.0, cpus is not None and cpus < cores))
+    wholes.sort(key=lambda spot: spot.number)  # one a node before a second one
+    if workers is None or workers <= len(wholes) or not wholes:
+        return wholes[:workers]
+    each = -(-workers // len(wholes))
+    parts = [
+        Spot(w.node, w.address, _whole(w.cpus / each), w.gpus / each, True, w.number * each + part)
+        for part in range(each)
+        for w in wholes
+    ]
+    return parts[:workers]
+
+
+def _whole(cores: float) -> float:
+    """A share that Ray takes: whole cores, or less than one."""
+    return float(int(cores)) if cores >= 1 else round(cores, 4)
+
+
+@dataclass
+class _Drive:
+    """One campaign on a connected cluster."""
+
+    ray: Any
+    campaign: Campaign
+    state: State
+    cpus: float | None
+    patience_s: float
+    tell: Callable[[str], None]
+    seats: dict[Spot, Seat] = field(default_factory=dict)
+    failed_starts: dict[Spot, int] = field(default_factory=dict)
+    machines: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    looked: float = float("-inf")
+    heard: float = field(default_factory=time.monotonic)
+
+    def run(self) -> Result:
+        self.leases = Leases(self.campaign, self.state)
+        self.packed = self.ray.put(self.campaign.portable())
+        try:
+            while self.leases.unfinished:
+                self._staff()
+                self._hand_out()
+                if not self._listen():
+                    break
+        finally:
+            for seat in self.seats.values():
+                self._dismiss(seat)
+        return Result(dict(self.state.given_up), self.lost)
+
+    def _staff(self) -> None:
+        """An actor on every spot that has none, as far as there is work for it."""
+        if time.monotonic() - self.looked < LOOK_EVERY_S:
+            return
+        self.looked = time.monotonic()
+        accelerated = any(info.accelerated for info in self.campaign.infos.values())
+        spots = spots_of(_alive(self.ray), accelerated=accelerated, workers=self.campaign.workers, cpus=self.cpus)
+        idle = sum(1 for seat in self.seats.values() if seat.lease is None)
+        for spot in spots:
+            if idle >= len(self.leases.waiting):
+                return
+            if spot not in self.seats and self.failed_starts.get(spot, 0) < MOST_FAILED_STARTS:
+                self.seats[spot] = self._hire(spot)
+                idle += 1
+
+    def _hire(self, spot: Spot) -> Seat:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        made = self.ray.remote(Place).options(
+            num_cpus=spot.cpus,
+            num_gpus=spot.gpus,
+            max_restarts=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(spot.node, soft=False),
+        )
+        actor = made.remote(self.packed, str(Path.cwd()))
+        return Seat(spot, actor, asked=actor.facts.remote())
+
+    def _hand_out(self) -> None:
+        for seat in self.seats.values():
+            if seat.facts is None or seat.lease is not None:
+                continue
+            lane = self._lane_of(seat)
+            lease = self.leases.take() if lane else None
+            if lease is None:
+                continue
+            seat.lease, seat.lane = lease, lane
+            seat.actor.begin.remote(lease.plan, lane, *self.leases.counts_of(lease), lease.warmups)
+            seat.asked = seat.actor.following.remote(self._unwanted())
+
+    def _lane_of(self, seat: Seat) -> str:
+        """Shared where others of this campaign may run on the same device; empty where one of them was promised to be alone."""
+        if seat.spot.crowded:
+            return "shared"
+        if seat.spot.gpus:
+            return "exclusive"
+        beside = [s for s in self.seats.values() if s is not seat and self._machine(s) == self._machine(seat)]
+        if any(s.lease is not None and s.lane == "exclusive" for s in beside):
+            return ""
+        return "shared" if beside else "exclusive"
+
+    def _machine(self, seat: Seat) -> str:
+        """What runs the seat's node: several nodes, or containers, may be on one machine."""
+        return self.machines.get(seat.spot.address, seat.spot.address)
+
+    def _unwanted(self) -> dict[str, str]:
+        return dict(self.state.given_up)
+
+    def _listen(self) -> bool:
+        """Hear whoever has something to say, for a second; False once patience is over with a cluster that has no seat."""
+        asked = {seat.asked: seat for seat in self.seats.values() if seat.asked is not None}
+        running = any(seat.lease is not None for seat in self.seats.values())
+        if not running and time.monotonic() - self.heard > self.patience_s:
+            self.lost.append(f"no node could be used for {self.patience_s:g} s")
+            return False
+        if not asked:
+            time.sleep(0.2)
+            return True
+        ready, _ = self.ray.wait(list(asked), num_returns=1, timeout=1.0)
+        for reference in ready:
+            self._hear(asked[reference], reference)
+        return True
+
+    def _hear(self, seat: Seat, reference: Any) -> None:
+        try:
+            answer = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError:
+            raise
+        except self.ray.exceptions.RayError as problem:
+            self._bury(seat, problem)
+            return
+        self.heard = time.monotonic()
+        seat.asked = None
+        if isinstance(answer, Facts):
+            self._welcome(seat, answer)
+            return
+        assert seat.lease is not None
+        if isinstance(answer, Finished):
+            self.leases.note(seat.lease, answer)
+            seat.asked = seat.actor.following.remote(self._unwanted())
+            return
+        if answer.failure:
+            raise RuntimeError(f"on {seat.facts.host if seat.facts else seat.spot.address}: {answer.failure}")
+        lease, seat.lease, seat.lane = seat.lease, None, ""
+        self.leases.ended(lease)
+        self._spread()
+
+    def _welcome(self, seat: Seat, facts: Facts) -> None:
+        if facts.refusal:
+            raise UsageError(f"{facts.refusal} No run was lost; the same command goes on.")
+        seat.facts = facts
+        self.machines[seat.spot.address] = facts.machine
+
+    def _spread(self) -> None:
+        """More work may wait than a moment ago: look for seats again soon."""
+        if self.leases.waiting:
+            self.looked = min(self.looked, time.monotonic() - LOOK_EVERY_S + 0.5)
+
+    def _bury(self, seat: Seat, problem: BaseException) -> None:
+        """An actor is gone, with its node or alone."""
+        del self.seats[seat.spot]
+        self._dismiss(seat)
+        if seat.facts is None:
+            self.failed_starts[seat.spot] = self.failed_starts.get(seat.spot, 0) + 1
+        host = seat.facts.host if seat.facts else seat.spot.address
+        if seat.lease is None:
+            return
+        why = f"lost with its machine or its process: {type(problem).__name__} on {host}"
+        record = self.leases.lost(seat.lease, why=why, host=host, lane=seat.lane)
+        line = f"{host} was lost in invocation {record.invocation}; what was left of it goes on elsewhere"
+        self.lost.append(line)
+        self.tell(f"ray: {line}")
+        self.looked = float("-inf")
+
+    def _dismiss(self, seat: Seat) -> None:
+        with contextlib.suppress(Exception):
+            self.ray.kill(seat.actor, no_restart=True)

@@ -1,0 +1,132 @@
+"""The Ray executor on real clusters of this machine: the conformance suite, and a node that is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from helpers import counted, kill_session, ledger_of, rows_of, run_cli, says, start_cli, wait_until, write
+
+from harness.executors.base import Executor
+from harness.executors.ray import RayExecutor
+from harness.testing import ExecutorChecks
+
+pytestmark = pytest.mark.reach
+
+
+@contextlib.contextmanager
+def cluster_of(*nodes: str) -> Iterator[Any]:
+    """A cluster of this machine whose nodes have one core each and call themselves by these names."""
+    from ray.cluster_utils import Cluster
+
+    before = {name: os.environ.get(name) for name in ("HARNESS_HOST", "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED")}
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    cluster = Cluster()
+    try:
+        for name in nodes:
+            os.environ["HARNESS_HOST"] = name
+            cluster.add_node(num_cpus=1, include_dashboard=False)
+        os.environ["RAY_ADDRESS"] = cluster.address
+        yield cluster
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def one_node() -> Iterator[None]:
+    with cluster_of("node-a"):
+        yield
+
+
+@pytest.mark.usefixtures("one_node")
+class TestRay(ExecutorChecks):
+    patience_s = 30.0
+
+    def executor(self) -> Executor:
+        return RayExecutor()
+
+
+PAUSED = """\
+import random
+import time
+
+
+def train(seed, pause=0.15):
+    time.sleep(pause)
+    return random.Random(seed).randrange(900, 1000), 1000
+"""
+
+ARMS = 'trainer = "paused.py"\nclaim = "accurate"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n'
+
+
+def test_a_node_that_is_killed_costs_its_runs_in_flight_and_nothing_else(tmp_path, monkeypatch) -> None:
+    """60 runs on three nodes, one of them killed in the middle: each run is there once, with the results of the local executor."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    command = ("run", "sixty.toml", "--seeds", 30, "--set", "invocations=6")
+    with cluster_of("node-a", "node-b", "node-c") as cluster:
+        process = start_cli(*command, "--executor", "ray", cwd=tmp_path)
+        store = tmp_path / "results/sixty/runs.csv"
+
+        def hosts() -> set[str]:
+            return {r["host"] for r in counted(rows_of(tmp_path, "sixty"))} if store.exists() else set()
+
+        assert wait_until(lambda: store.exists() and store.read_bytes().count(b"\n") > 25 and len(hosts()) == 3, 60)
+        cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+        before = len(counted(rows_of(tmp_path, "sixty")))
+        assert before < 60
+        assert process.wait(timeout=120) == 0, (tmp_path / "output.txt").read_text()
+    output = (tmp_path / "output.txt").read_text()
+    rows = rows_of(tmp_path, "sixty")
+    for arm in "ab":
+        assert sorted(int(r["replicate"]) for r in counted(rows, arm)) == list(range(30))
+    assert len({r["run_id"] for r in rows}) == len(rows)
+    lost = [r for r in rows if r["status"] == "crashed"]
+    assert len(lost) == 1, "one invocation was on that node"
+    assert "lost with its machine or its process" in lost[0]["error"] and lost[0]["host"] in ("node-b", "node-c")
+    assert f"{lost[0]['host']} was lost" in output
+    last = max(r["ended_at"] for r in counted(rows))
+    assert last > lost[0]["ended_at"], "nothing was left to be done when the node was lost: this test tests nothing"
+    blocks = {(r["invocation"], r["block"]) for r in counted(rows)}
+    for block in blocks:
+        assert len({r["host"] for r in counted(rows) if (r["invocation"], r["block"]) == block}) == 1
+    assert {r["lane"] for r in rows} == {"shared"}, "three nodes on one machine share its cores"
+    assert any(entry.get("lost") for entry in ledger_of(tmp_path, "sixty") if entry["event"] == "campaign-end")
+    write(tmp_path, "elsewhere/paused.py", PAUSED)
+    write(tmp_path, "elsewhere/sixty.toml", ARMS)
+    says(run_cli(*command, "--workers", 2, cwd=tmp_path / "elsewhere"), 0)
+    locally = {(r["arm"], r["seed"]): r["accuracy"] for r in counted(rows_of(tmp_path / "elsewhere", "sixty"))}
+    assert {(r["arm"], r["seed"]): r["accuracy"] for r in counted(rows)} == locally
+
+
+def test_what_one_cluster_began_another_goes_on_with(tmp_path) -> None:
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    command = ("run", "sixty.toml", "--seeds", 8, "--set", "invocations=2", "--executor", "ray")
+    with cluster_of("here"):
+        process = start_cli(*command, cwd=tmp_path)
+        store = tmp_path / "results/sixty/runs.csv"
+        assert wait_until(lambda: store.exists() and store.read_bytes().count(b"\n") > 5, 60)
+        kill_session(process)
+    with cluster_of("there"):
+        says(run_cli(*command, cwd=tmp_path), 0)
+    rows = rows_of(tmp_path, "sixty")
+    for arm in "ab":
+        assert sorted(int(r["replicate"]) for r in counted(rows, arm)) == list(range(8))
+    assert {r["host"] for r in counted(rows)} == {"here", "there"}
+
+
+def test_a_cluster_that_is_not_there_is_said_so(tmp_path) -> None:
+    write(tmp_path, "paused.py", PAUSED)
+    done = run_cli(
+        "run", "paused.py", "--seeds", 1, "--executor", "ray", "--executor-option", "address=127.0.0.1:1", cwd=tmp_path
+    )
+    says(done, 2, "There is no Ray cluster at '127.0.0.1:1'", "ray start --head")
