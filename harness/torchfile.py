@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ def read_plain(path: Path) -> Any:
     except ImportError:
         raise UsageError(f"{path}: reading it needs torch: pip install 'speedrun-harness[train]'.") from None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise UsageError(
             f"{path}: refused, and nothing in it was run: it holds more than numbers, texts and tables of them, which opening "
-            f"it would have to run ({_reason(problem)}). Ask whoever wrote it for the numbers alone, as JSON Lines or CSV."
+            f"it would have to run{_asked(str(problem))}. Ask whoever wrote it for the numbers alone, as JSON Lines or CSV."
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as problem:
         raise StoreError(
@@ -32,12 +36,12 @@ def read_plain(path: Path) -> Any:
         ) from None
 
 
+def _asked(problem: str) -> str:
+    """What the file asked for; not torch's advice to give it that."""
+    found = re.search(r"GLOBAL (\S+)", problem)
+    return f" (it asks for {found[1]})" if found else ""
+
+
 def _reason(problem: BaseException) -> str:
-    """What torch found, without its advice to open the file all the same."""
-    text = " ".join(str(problem).split())
-    for mark in ("WeightsUnpickler error: ", "Weights only load failed. "):
-        text = text.rpartition(mark)[2] if mark == "WeightsUnpickler error: " else text.replace(mark, "")
-    return (
-        text.partition(" Please ")[0].partition(" Check the documentation")[0][:200].rstrip(" .")
-        or type(problem).__name__
-    )
+    """The first sentence of what torch found."""
+    return " ".join(str(problem).split()).partition(". ")[0][:200].rstrip(".") or type(problem).__name__

@@ -48,8 +48,9 @@ class Spread:
 class NoiseFloor:
     """What an A/A on this machine showed.
 
-    `run` is the spread of the control's single times, `pair` that of a block's log ratio, `start_sd` the standard deviation of the process
-    starts' mean log ratios, which is never less than the runs within them leave, with its 95 % interval (chi-squared on S - 1 degrees of freedom; wide where S is small).
+    `run` is the spread of the control's single times, `pair` that of a block's log ratio, `start_sd` the standard deviation of
+    the process starts' mean log ratios, which is never less than the runs within them leave, with its 95 % interval
+    (chi-squared on S - 1 degrees of freedom; wide where S is small).
     """
 
     blocks: int

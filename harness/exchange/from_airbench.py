@@ -40,6 +40,8 @@ def _decimals(values: Any, path: Path) -> list[str]:
     import numpy as np
 
     try:
+        if str(getattr(values, "dtype", "")) == "torch.bfloat16":  # numpy has no such type
+            values = values.float()
         found = np.asarray(values.numpy() if hasattr(values, "numpy") else values)
         numbers = found if found.dtype.kind == "f" else found.astype(np.float64)
     except (TypeError, ValueError, RuntimeError) as problem:
