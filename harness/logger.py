@@ -204,8 +204,11 @@ def new_invocation() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def checked_record(record: RunRecord) -> RunRecord:
-    """The record with accuracy and counts made to agree. Raises UsageError for what cannot be."""
+def checked_record(record: RunRecord, *, timing: bool = False) -> RunRecord:
+    """The record with accuracy and counts made to agree. Raises UsageError for what cannot be.
+
+    With `timing` a time will do where the accuracy is unknown: other programs' files have times alone.
+    """
     if record.status not in STATUSES:
         raise UsageError(f"status is {record.status!r}; allowed is {', '.join(STATUSES)}")
     _check_types(record)
@@ -219,7 +222,7 @@ def checked_record(record: RunRecord) -> RunRecord:
     if record.accuracy is not None and not 0 <= record.accuracy <= 1:
         hint = " (a fraction, not a percentage)" if 1 < record.accuracy <= 100 else ""
         raise UsageError(f"accuracy is {record.accuracy}; it must lie between 0 and 1{hint}")
-    if record.status == "completed" and record.accuracy is None:
+    if record.status == "completed" and record.accuracy is None and not (timing and record.time_s is not None):
         raise UsageError("a completed run needs 'correct' and 'total', or 'accuracy'")
     if record.time_s is not None and not 0 <= record.time_s < float("inf"):
         raise UsageError(f"time_s is {record.time_s}; it must be a number of seconds, 0 or more")

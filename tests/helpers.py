@@ -6,6 +6,7 @@ import csv
 import fcntl
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -82,6 +83,15 @@ class Ranged:
 
 TRAINER = Ranged()
 """
+
+
+def three_arms() -> str:
+    """A CSV of 60 runs an arm: a control `a`, one with the `same` results in another order, one a whole point `worse`."""
+    draw = random.Random(1)
+    right = [round(draw.gauss(9400, 15)) for _ in range(60)]
+    arms = {"a": right, "same": right[::-1], "worse": [n - 100 for n in right]}
+    rows = [f"{arm},{seed},{n},10000" for arm, results in arms.items() for seed, n in enumerate(results)]
+    return "\n".join(["arm,seed,correct,total", *rows]) + "\n"
 
 
 def run_cli(*arguments: object, cwd: Path, timeout: float = 400.0, **environ: str) -> subprocess.CompletedProcess[str]:

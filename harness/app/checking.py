@@ -74,25 +74,32 @@ def verify(name: str, results: Path, *, run_id: str | None = None, rerun: bool =
     return VerifyReport(name, table.rows, tuple(problems), again)
 
 
-def track(names: Sequence[str], results: Path, folder: Path, *, completed: bool) -> Tracked:
-    """The runs of several stores as runs of Weights & Biases under `folder`, each store a project."""
+def track(kind: str, names: Sequence[str], results: Path, folder: Path, *, completed: bool) -> Tracked:
+    """The runs of several stores as runs of a tracking service under `folder`, each store a project."""
+    from dataclasses import replace
+
     from harness.store.read import existing_store
-    from harness.tracking import Tracked, export_wandb
+    from harness.tracking import export_runs
 
     stores = [existing_store(results, name) for name in dict.fromkeys(names)]
-    done = [export_wandb(s, export_table([s.name], results, completed=completed), folder) for s in stores]
-    return Tracked(folder, sum(one.written for one in done), sum(one.there for one in done))
+    done = [export_runs(kind, s, export_table([s.name], results, completed=completed), folder) for s in stores]
+    return replace(done[0], written=sum(one.written for one in done), there=sum(one.there for one in done))
 
 
-def export_table(names: Sequence[str], results: Path, *, completed: bool) -> Table:
-    """The rows of several stores under one another."""
+def export_table(names: Sequence[str], results: Path, *, completed: bool, configured: bool = False) -> Table:
+    """The rows of several stores under one another; `configured`: with the keys of the configuration that differ."""
     from harness.store.read import Table, existing_store
 
-    tables = [existing_store(results, name).table() for name in names]
+    stores = [existing_store(results, name) for name in names]
+    tables = [store.table() for store in stores]
     columns = list(dict.fromkeys(c for table in tables for c in table.columns))
     whole = Table(
         "+".join(names), {c: [x for t in tables for x in t.text(c)] for c in columns}, sum(t.rows for t in tables)
     )
+    if configured:
+        from harness.exchange.exporting import with_configuration
+
+        whole = with_configuration(whole, stores)
     if not completed:
         return whole
     warm, status = whole.flags("warmup"), whole.text("status")

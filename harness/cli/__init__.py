@@ -21,6 +21,7 @@ COMMANDS = {
     "speedup": "How much faster at equal accuracy, from two sweeps over training length.",
     "list": "List experiments, stores, trainers and data sets.",
     "show": "Show an experiment (arms, runs so far, ledger) or a trainer (keys, clock).",
+    "doctor": "Is this machine fit to be timed, and what is the smallest effect worth testing here?",
     "data": "Fetch, verify and list data sets.",
     "verify": "Check a store's integrity and re-run one stored seed.",
     "import": "Bring a CSV from elsewhere in as a store.",

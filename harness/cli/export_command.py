@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import ExperimentName, answer, common
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.store.read import Table
+
+TABLES = ("csv", "jsonl", "parquet")
+SERVICES = ("wandb", "mlflow", "trackio")
 
 
 @click.command("export")
@@ -15,13 +23,14 @@ from harness.cli.options import ExperimentName, answer, common
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File: .csv, .jsonl or .parquet; of wandb the folder.  [default: CSV on standard output; of wandb: .]",
+    help="File: .csv, .jsonl or .parquet; of a service the folder.  [default: CSV on standard output; of a service: .]",
 )
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(("wandb",)),
-    help="wandb: a Weights & Biases run for each run, offline; files are told by their ending.",
+    type=click.Choice((*TABLES, *SERVICES)),
+    help="wandb, mlflow, trackio: a run there for each run, offline. csv, jsonl, parquet: one table, with a column for each key of "
+    "the configuration that differs. Without it the rows as they are, in the format of the file's ending.",
 )
 @click.option("--completed", is_flag=True, help="Only completed runs, without warm-ups.")
 @common
@@ -29,25 +38,32 @@ def command(
     names: tuple[str, ...], output: Path | None, kind: str | None, completed: bool, results: Path, experiments: Path | None, quiet: bool,
     as_json: bool, json_file: Path | None,
 ) -> None:  # fmt: skip
-    """Write the runs of one or several stores as one tidy file, or as runs of Weights & Biases (offline)."""
+    """Write the runs of one or several stores as one tidy file, or as runs of a tracking service (offline)."""
     from harness.app import checking
 
-    if kind == "wandb":
-        tracked = checking.track(names, results, output or Path(), completed=completed)
-        facts = {"schema": 1, "folder": str(tracked.folder), "runs": tracked.written, "already_there": tracked.there}
+    if kind in SERVICES:
+        tracked = checking.track(kind, names, results, output or Path(), completed=completed)
+        facts = {"schema": 1, "folder": str(output or Path()), "runs": tracked.written, "already_there": tracked.there}
         answer(lambda: facts, tracked.text, as_json=as_json, json_file=json_file)
         return
-    from harness.exchange import export_rows, write_csv
-
-    table = checking.export_table(names, results, completed=completed)
+    table = checking.export_table(names, results, completed=completed, configured=kind is not None)
+    if kind == "parquet" and output is None:
+        raise UsageError("--format parquet: is no text; name the file with -o FILE.")
     if output is None and not as_json:
-        import sys
-
-        write_csv(table, sys.stdout)
+        _print(table, kind)
         return
     document = {"schema": 1, "rows": table.rows, "file": None if output is None else str(output)}
     if output is None:
         document["runs"] = list(table.records())  # type: ignore[assignment]
     else:
-        export_rows(table, output)
+        export_rows(table, output, kind)
     answer(lambda: document, lambda: f"Wrote {table.rows} rows to {output}.", as_json=as_json, json_file=json_file)
+
+
+def _print(table: Table, kind: str | None) -> None:
+    """The table on standard output, as CSV or JSON Lines."""
+    import sys
+
+    from harness.exchange.exporting import csv_text, jsonl_text
+
+    sys.stdout.writelines(jsonl_text(table) if kind == "jsonl" else csv_text(table))

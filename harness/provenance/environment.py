@@ -116,8 +116,8 @@ def _context(gpu: Gpu | None) -> dict[str, Any]:
         "device_uuid": gpu.uuid if gpu else None,
         "gpu": None if gpu is None else asdict(gpu),
         "cpu": cpu_facts(),
-        "virtualisation": _virtualisation(),
-        **_memory(),
+        "virtualisation": virtualisation(),
+        **memory(),
         "load_average": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "time_zone": time.strftime("%Z %z").strip() or None,
         "system": platform.system(),
@@ -126,14 +126,14 @@ def _context(gpu: Gpu | None) -> dict[str, Any]:
     }
 
 
-def _memory(meminfo: Path = Path("/proc/meminfo")) -> dict[str, int | None]:
+def memory(meminfo: Path = Path("/proc/meminfo")) -> dict[str, int | None]:
     """The machine's memory and what is free of it, in bytes; the kernel speaks in KiB."""
     text = text_of(meminfo)
     found = {key: int(kib) * 1024 for key, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
     return {"memory_total_bytes": found.get("MemTotal"), "memory_free_bytes": found.get("MemAvailable")}
 
 
-def _virtualisation() -> list[str]:
+def virtualisation() -> list[str]:
     """Signs that this is no bare machine: a container, a hypervisor and its product; empty where there is none."""
     signs = []
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ:

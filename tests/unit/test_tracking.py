@@ -11,7 +11,7 @@ import pytest
 from harness.errors import UsageError
 from harness.logger import ExperimentLogger
 from harness.store.read import existing_store
-from harness.tracking import export_wandb, nested, tracked_runs
+from harness.tracking import export_runs, nested, tracked_runs
 
 
 @pytest.mark.parametrize(
@@ -54,5 +54,5 @@ def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:
         logger.log(arm="a", seed=1, accuracy=0.5)
     store = existing_store(tmp_path, "bare")
     with pytest.raises(UsageError, match=r"speedrun-harness\[wandb\]"):
-        export_wandb(store, store.table(), tmp_path / "out")
+        export_runs("wandb", store, store.table(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
