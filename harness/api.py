@@ -39,37 +39,43 @@ class Judgement(Comparison):
         """
         from harness.report import plots
 
-        return plots.plot_forest(self, what)
+        figure: Figure = plots.plot_forest(self, what)
+        return figure
 
     def plot_accuracy_time(self) -> Figure:
         """Mean accuracy against mean time of every arm, with joint 95 % regions and the target."""
         from harness.report import plots
 
-        return plots.plot_accuracy_time(self)
+        figure: Figure = plots.plot_accuracy_time(self)
+        return figure
 
     def plot_ecdf(self) -> Figure:
         """The distribution of each arm's accuracies, with the target."""
         from harness.report import plots
 
-        return plots.plot_ecdf(self)
+        figure: Figure = plots.plot_ecdf(self)
+        return figure
 
     def plot_drift(self) -> Figure:
         """Times along the campaign by process start, with clock, temperature and throttling where they were recorded."""
         from harness.report import plots
 
-        return plots.plot_drift(self)
+        figure: Figure = plots.plot_drift(self)
+        return figure
 
     def plot_looks(self, candidate: str | None = None, endpoint: str | None = None) -> Figure:
         """The path of a sequential campaign between its bounds: of the first candidate and endpoint, or those that are named."""
         from harness.report import plots
 
-        return plots.plot_looks(self, candidate, endpoint)
+        figure: Figure = plots.plot_looks(self, candidate, endpoint)
+        return figure
 
     def plot_sweep(self, key: str | None = None) -> Figure:
         """Differences over the numeric key in which the arms differ, as measured and shrunken."""
         from harness.report import plots
 
-        return plots.plot_sweep(self, key)
+        figure: Figure = plots.plot_sweep(self, key)
+        return figure
 
 
 def load(name: str, results: str | Path = "results") -> pd.DataFrame:

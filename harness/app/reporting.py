@@ -20,19 +20,18 @@ if TYPE_CHECKING:
 PLOT_ENDINGS = ("svg", "pdf", "png")
 
 
-def report(names: Sequence[str], results: Path, asked: Asked = Asked(), *, control: str | None = None) -> Report:
-    """A chapter for each name: its candidates against its own control, or against `control` where one is named.
+def report(names: Sequence[str], results: Path, asked: Asked, *, version: str, control: str | None = None) -> Report:
+    """A chapter for each name: its candidates against its own control, or against `control` where one is named. `version` is the harness's own.
 
     The looks go to the ledgers before these are read, so that the same report can be made again. Raises StoreError where a store is
     missing, empty or damaged, UsageError for a name that means nothing or several things.
     """
-    from harness import __version__
     from harness.report.page import Report
 
     twice = next((name for name in names if list(names).count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"{twice!r} is named twice. Name each experiment once.")
-    return Report(tuple(_chapter(name, results, asked, control) for name in names), __version__)
+    return Report(tuple(_chapter(name, results, asked, control) for name in names), version)
 
 
 def _chapter(name: str, results: Path, asked: Asked, control: str | None) -> Chapter:

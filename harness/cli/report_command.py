@@ -60,10 +60,11 @@ def command(
     An EXPERIMENT is the name of a store: its control with all its candidates, or its single arm. The page needs no network and no
     script. Markdown has the same sections without the plots.
     """
+    from harness import __version__
     from harness.app import judging, reporting
 
     asked = judging.Asked(claim, target, margin_pp, max_slowdown, alpha, stage)
-    shown = reporting.report(names, results, asked, control=control)
+    shown = reporting.report(names, results, asked, version=__version__, control=control)
     form = form or ("markdown" if output is not None and output.suffix in (".md", ".markdown") else "html")
     path = output or Path("report.md" if form == "markdown" else "report.html")
     text = _text(shown, form)

@@ -63,8 +63,8 @@ class ArmSummary:
 class Selection:
     """What a candidate is worth as one of `k`: in percentage points, differences from the control.
 
-    `low_speedup` and `high_speedup` hold for the speed-ups of all candidates together. `holm_p` and `bh_p` are two-sided p-values adjusted over the candidates; `conditional` is the best one's value given
-    that it was the best, a diagnostic.
+    `low_speedup` and `high_speedup` hold for the speed-ups of all candidates together. `holm_p` and `bh_p` are two-sided p-values
+    adjusted over the candidates; `conditional` is the best one's value given that it was the best, a diagnostic.
     """
 
     k: int
@@ -481,7 +481,8 @@ def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]
         low, high, look = c.value - reach, c.value + reach, judged[i][1].look
         limits = (low, high) if look is None else (look.simultaneous_pp.low, look.simultaneous_pp.high)
         told = (None, None) if one_p is None else (p_holm, p_bh)
-        out[i] = Selection(k, one_shrunk, *limits, luck, *told, None, *speeds[i])
+        slow, fast = speeds[i]
+        out[i] = Selection(k, one_shrunk, *limits, luck, *told, low_speedup=slow, high_speedup=fast)
     if len(usable) > 1:
         order = np.argsort(values)
         best, second = usable[order[-1]], usable[order[-2]]

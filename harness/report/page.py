@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from harness.report.plain import listed, plain
 from harness.report.sections import Chapter, Drawn, Section, alone_line
+
+MOST_VERDICTS = 12
+"""Of more verdicts those that decide nothing are folded."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,41 @@ class Report:
         ]
 
 
+@dataclass(frozen=True)
+class Said:
+    """One verdict: the key and name of its experiment, the candidate, and what it rests on."""
+
+    key: str
+    experiment: str
+    arm: str
+    verdict: str
+    headline: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """Verdicts as they are told: all of a few; of many those that decide something, and the others folded, by verdict."""
+
+    counts: str
+    open: tuple[Said, ...]
+    folded: tuple[tuple[str, tuple[Said, ...]], ...]
+
+
+def told_first(verdicts: Sequence[Said]) -> Told:
+    counts = Counter(one.verdict for one in verdicts)
+    shown = ", ".join(f"{counts[v]} {v}" for v in ("pass", "fail", "inconclusive", "refused") if counts[v])
+    if len(verdicts) <= MOST_VERDICTS:
+        return Told(shown, tuple(verdicts), ())
+    decided = tuple(one for one in verdicts if one.verdict in ("pass", "fail"))
+    first = sorted(decided, key=lambda one: one.verdict != "pass")
+    folded = [
+        (f"{counts[v]} {v}", tuple(one for one in verdicts if one.verdict == v)) for v in ("inconclusive", "refused")
+    ]
+    if len(first) > MOST_VERDICTS:
+        folded.insert(0, (f"{len(first) - MOST_VERDICTS} more decided", tuple(first[MOST_VERDICTS:])))
+    return Told(shown, tuple(first[:MOST_VERDICTS]), tuple((name, rows) for name, rows in folded if rows))
+
+
 def page_html(report: Report) -> str:
     """The whole page. Needs jinja2 and matplotlib."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -48,23 +91,42 @@ def page_html(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["coded"] = _coded
     template = environment.get_template("report.html")
-    chapters = [_chapter(chapter, place, len(report.chapters)) for place, chapter in enumerate(report.chapters, 1)]
-    return template.render(report=report, chapters=chapters, several=len(chapters) > 1)
+    chapters = [_chapter(chapter, place) for place, chapter in enumerate(report.chapters, 1)]
+    verdicts = [
+        Said(f"e{place}", plain(chapter.name), *one)
+        for place, chapter in enumerate(report.chapters, 1)
+        for one in chapter.verdicts
+    ]
+    return template.render(report=report, chapters=chapters, several=len(chapters) > 1, verdicts=told_first(verdicts))
 
 
-def _chapter(chapter: Chapter, place: int, of: int) -> dict[str, Any]:
+def _chapter(chapter: Chapter, place: int) -> dict[str, Any]:
     key = f"e{place}"
     return {
         "key": key,
         "name": plain(chapter.name),
         "question": plain(chapter.question),
         "terms": chapter.terms,
-        "verdicts": chapter.verdicts,
         "alone": "" if chapter.comparison.comparisons else alone_line(chapter.comparison),
-        "sections": [_section(section, key) for section in chapter.sections],
-        "of": of,
+        "rows": _rows([_section(section, key) for section in chapter.sections]),
     }
+
+
+def _rows(sections: Sequence[dict[str, Any]]) -> list[list[list[dict[str, Any]]]]:
+    """Rows of columns of sections: neighbours that need half of the page take turns in two columns; every other one is alone."""
+    rows: list[list[list[dict[str, Any]]]] = []
+    for half, group in groupby(sections, key=lambda section: bool(section["half"])):
+        found = list(group)
+        rows += [[found[::2], found[1::2]]] if half and len(found) > 1 else [[[section]] for section in found]
+    return rows
+
+
+def _coded(text: str) -> Markup:
+    """Words between backticks as code; everything is escaped."""
+    parts = re.split(r"`([^`]+)`", text)
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
 
 
 def _section(section: Section, key: str) -> dict[str, Any]:
@@ -75,18 +137,17 @@ def _section(section: Section, key: str) -> dict[str, Any]:
         "missing": section.missing,
         "items": section.items,
         "grids": section.grids,
+        "half": section.half,
         "figures": [_figure(figure, key) for figure in section.figures],
     }
 
 
 def _figure(drawn: Drawn, key: str) -> dict[str, Any]:
-    from markupsafe import Markup
-
     from harness.report.plots.svg import inline
 
     name = f"{key}-{drawn.name}"
     svg = inline(drawn.draw(), key=name, title=plain(drawn.title), description=plain(drawn.says))
-    return {"svg": Markup(svg), "caption": plain(drawn.caption), "title": plain(drawn.title), "wide": drawn.wide}  # noqa: S704
+    return {"svg": Markup(svg), "caption": plain(drawn.caption), "title": plain(drawn.title), "wide": drawn.wide}
 
 
 def plot_files(report: Report, ending: str) -> Iterator[tuple[str, bytes]]:

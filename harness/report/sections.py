@@ -10,8 +10,10 @@ from typing import Any
 from harness.comparison.compare import Comparison
 from harness.comparison.words import look_lines, number, percent_interval
 from harness.model.estimate import Estimate
+from harness.report.ladder_text import entry_text
 from harness.report.plain import listed, plain
-from harness.report.plots.accuracy_time import accuracy_time_of, draw_accuracy_time
+from harness.report.plan_text import not_run_lines
+from harness.report.plots.accuracy_time import accuracy_time_of, draw_accuracy_time, reasons_of
 from harness.report.plots.drift import Drift, draw_drift, drift_of
 from harness.report.plots.ecdf import MOST_STEPS, Distributions, distributions_of, draw_distributions
 from harness.report.plots.forest import Forest, draw_forest, forest_of
@@ -19,11 +21,10 @@ from harness.report.plots.looks import Path, draw_path, paths_of
 from harness.report.plots.shared import Absent
 from harness.report.plots.style import decimal
 from harness.report.plots.sweep import SweepCurve, draw_sweep, sweeps_of
-from harness.report.ladder_text import entry_text
-from harness.report.plan_text import not_run_lines
 from harness.report.table import excluded_lines, findings_by_code, head_lines, luck_lines, marks_of, table_rows
 
 MOST_LEDGER = 40
+MOST_MESSAGES = 3
 MOST_ROWS = 150
 MOST_FAILED = 30
 MOST_VALUES = 6
@@ -71,18 +72,24 @@ class Section:
     grids: tuple[Grid, ...] = ()
     missing: tuple[str, ...] = ()
     items: tuple[FindingItem, ...] = ()
+    half: bool = False
+    """Whether it needs half of a wide page only."""
+
+    @property
+    def shows(self) -> bool:
+        """Whether it has more to show than why it shows nothing."""
+        return bool(self.says or self.figures or self.grids or self.items)
 
 
 @dataclass(frozen=True)
 class FindingItem:
-    """One finding: its mark in the table, the arms that it concerns, and what to do next."""
+    """One finding: its mark in the table, what it says of which arms (empty where there is one candidate), and what to do next."""
 
     mark: str
     code: str
     severity: str
-    arms: str
-    message: str
-    advice: str
+    messages: tuple[tuple[str, str], ...]
+    advice: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -114,8 +121,11 @@ class Chapter:
 
     @property
     def verdicts(self) -> list[tuple[str, str, str]]:
-        """Candidate, verdict and headline."""
-        return [(plain(one.candidate.name), one.verdict, plain(one.headline)) for one in self.comparison.comparisons]
+        """Candidate, verdict, and what it rests on."""
+        return [
+            (plain(one.candidate.name), one.verdict, plain(one.headline.removeprefix(f"{one.verdict.upper()}: ")))
+            for one in self.comparison.comparisons
+        ]
 
     @property
     def terms(self) -> list[str]:
@@ -123,8 +133,8 @@ class Chapter:
 
 
 def sections_of(comparison: Comparison, stores: Sequence[StoreFacts]) -> tuple[Section, ...]:
-    """Every section of one experiment, in the order of the page."""
-    return (
+    """Every section of one experiment, in the order of the page; those that show nothing say why in the last one."""
+    every = (
         _differences(comparison),
         _accuracy_time(comparison),
         _distributions(comparison),
@@ -136,6 +146,13 @@ def sections_of(comparison: Comparison, stores: Sequence[StoreFacts]) -> tuple[S
         _environment(stores),
         _ledger(stores),
         _raw(stores),
+    )
+    absent = [(s.title, why) for s in every if not s.shows and s.key != "findings" for why in s.missing]
+    there = tuple(s for s in every if s.shows or s.key == "findings")
+    return (
+        (*there, Section("absent", "Not shown", missing=tuple(f"{title}: {why}" for title, why in absent)))
+        if absent
+        else there
     )
 
 
@@ -152,7 +169,7 @@ def _differences(c: Comparison) -> Section:
         else:
             figures.append(_forest(found, name))
     header, *rows = [tuple(plain(cell) for cell in row) for row in table_rows(c)]
-    grid = Grid(("arm", *header[1:]), tuple(rows), texts=(0,))
+    grid = Grid(("arm", *(name or "~" for name in header[1:])), tuple(rows), texts=(0,))
     says = (
         ["`~` stands where “no difference” lies within the 95 % limits: nothing is said there."]
         if c.comparisons
@@ -194,12 +211,12 @@ def _accuracy_time(c: Comparison) -> Section:
     single = [p.name for p in found.points if p.half_time is None or p.half_accuracy is None]
     if single:
         caption += f" No region: {listed(single)}, as one of its means has no error that could be estimated."
-    missing = [f"Not drawn: {name}: {why}" for name, why in found.left_out[:6]]
-    if len(found.left_out) > 6:
-        missing.append(f"Not drawn: {len(found.left_out) - 6} more candidates, for the reasons in the findings.")
+    missing = [f"Not drawn: {why}" for why in reasons_of(found.left_out)[:6]]
+    if len(reasons_of(found.left_out)) > 6:
+        missing.append("Not drawn are further candidates, for the reasons in the findings.")
     says = f"Mean accuracy against mean time of a run for {len(found.points)} arms; the numbers are in the table above."
     drawn = Drawn("accuracy-time", "Accuracy against time", says, caption, lambda: draw_accuracy_time(found))
-    return Section("accuracy-time", "Accuracy against time", (), (drawn,), missing=_once(missing))
+    return Section("accuracy-time", "Accuracy against time", (), (drawn,), missing=_once(missing), half=True)
 
 
 def _distributions(c: Comparison) -> Section:
@@ -219,7 +236,7 @@ def _distributions(c: Comparison) -> Section:
         caption += f" Of more than {MOST_STEPS} steps as many are drawn, at even shares: {listed(found.thinned)}."
     says = f"Empirical distribution functions of accuracy for {len(found.arms)} arms; quartiles are in the table."
     drawn = Drawn("ecdf", title, says, caption, lambda: draw_distributions(found))
-    return Section("distribution", title, (), (drawn,), (_quartiles(found),))
+    return Section("distribution", title, (), (drawn,), (_quartiles(found),), half=True)
 
 
 def _quartiles(found: Distributions) -> Grid:
@@ -241,7 +258,7 @@ def _sweep(c: Comparison) -> Section:
     for place, curve in enumerate(found):
         figures.append(_sweep_figure(curve, place))
         grids.append(_sweep_grid(curve))
-    return Section("sweep", "Sweep", (), tuple(figures), tuple(grids))
+    return Section("sweep", "Sweep", (), tuple(figures), tuple(grids), half=len(figures) == 1)
 
 
 def _sweep_figure(curve: SweepCurve, place: int) -> Drawn:
@@ -272,7 +289,14 @@ def _sequential(c: Comparison) -> Section:
         return Section("sequential", "Sequential path", says, missing=_once([found.reason]))
     several = len({path.arm for path in found}) > 1
     figures = tuple(_path_figure(path, i, several) for i, path in enumerate(found))
-    return Section("sequential", "Sequential path", says, figures, tuple(_path_grid(path, several) for path in found))
+    return Section(
+        "sequential",
+        "Sequential path",
+        says,
+        figures,
+        tuple(_path_grid(path, several) for path in found),
+        half=len(figures) == 1,
+    )
 
 
 def _path_figure(path: Path, place: int, several: bool) -> Drawn:
@@ -354,7 +378,8 @@ def _drift(c: Comparison) -> Section:
     caption = "Each run's time against the mean of its arm, in the order of running; lines part the process starts."
     drawn = len(found.drawn)
     if drawn < found.n:
-        caption += f" {drawn} of {found.n} runs are drawn, evenly chosen; the means rest on all of them."
+        hot = ", and the throttled ones" if found.throttled.any() else ""
+        caption += f" {drawn} of {found.n} runs are drawn, evenly chosen{hot}; the means rest on all of them."
     if found.outside:
         caption += f" {found.outside} run{'s lie' if found.outside > 1 else ' lies'} beyond the picture."
     untold = found.untold
@@ -386,16 +411,16 @@ def _known(value: float | None, unit: str) -> str:
 
 
 def _findings(c: Comparison) -> Section:
-    marks = marks_of(c)
-    items = [
-        FindingItem(
-            marks[code] if len(marks[code]) == 1 else "", plain(code), finding.severity,
-            listed(dict.fromkeys(plain(n) for n in names), 8) if len(c.comparisons) > 1 else "", plain(finding.message),
-            plain(finding.advice) if finding.severity != "info" else "",
-        )
-        for code, by_message in findings_by_code(c).items()
-        for finding, names in by_message.values()
-    ]  # fmt: skip
+    marks, several = marks_of(c), len(c.comparisons) > 1
+    items = []
+    for code, by_message in findings_by_code(c).items():
+        every = list(by_message.values())
+        told = [(_whom(names) if several else "", plain(finding.message)) for finding, names in every[:MOST_MESSAGES]]
+        if len(every) > MOST_MESSAGES:
+            others = [name for _, names in every[MOST_MESSAGES:] for name in names]
+            told.append((_whom(others), "The same, with other numbers; `harness compare --json` has every one."))
+        advice = dict.fromkeys(plain(f.advice) for f, _ in every if f.severity != "info")
+        items.append(FindingItem(plain(marks[code]), plain(code), every[0][0].severity, tuple(told), tuple(advice)))
     missing = (
         ()
         if items
@@ -404,6 +429,10 @@ def _findings(c: Comparison) -> Section:
         else ("Findings are told of comparisons, and there is one arm only.",)
     )
     return Section("findings", "Findings", items=tuple(items), missing=missing)
+
+
+def _whom(names: Sequence[str]) -> str:
+    return listed(dict.fromkeys(plain(name) for name in names), 8)
 
 
 def _environment(stores: Sequence[StoreFacts]) -> Section:

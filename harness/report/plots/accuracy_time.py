@@ -15,7 +15,7 @@ from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent, times_of, untimed
 from harness.stats.regions import ellipse_reach
 
-WIDTH, HEIGHT = 520.0, 380.0
+WIDTH, HEIGHT = 440.0, 330.0
 NAMED = 12
 """So many arms are called by their names; of more, each by its number in the table."""
 
@@ -56,7 +56,7 @@ def accuracy_time_of(comparison: Comparison) -> AccuracyTime | Absent:
     there = [(i, one.candidate) for i, one, why in candidates if not why]
     control = comparison.comparisons[0].control if comparison.comparisons else comparison.control
     if candidates and not there:
-        return Absent(f"No two arms stand on one axis of time: {_why(left_out)}")
+        return Absent(f"No two arms stand on one axis of time: {'; '.join(reasons_of(left_out))}")
     arms = [(0, control), *there]
     points = [_point(place, arm, len(set(frames[arm.name]["invocation"].tolist()) - {""})) for place, arm in arms]
     known = tuple(point for point in points if point is not None)
@@ -65,11 +65,12 @@ def accuracy_time_of(comparison: Comparison) -> AccuracyTime | Absent:
     return AccuracyTime(known, comparison.promise.target, left_out)
 
 
-def _why(left_out: tuple[tuple[str, str], ...]) -> str:
+def reasons_of(left_out: tuple[tuple[str, str], ...]) -> list[str]:
+    """Why candidates are left out, each reason once with those that it keeps out."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in left_out:
         by_reason.setdefault(reason, []).append(name)
-    return "; ".join(f"{listed(names, 3)}: {reason}" for reason, names in by_reason.items())
+    return [f"{listed(names, 3)}: {reason}" for reason, names in by_reason.items()]
 
 
 def _point(place: int, arm: ArmSummary, starts: int) -> ArmPoint | None:
@@ -146,10 +147,11 @@ def _draw_point(axes: Any, point: ArmPoint, scale: float, *, several: bool) -> N
     x, y = scale * point.time.value, 100 * point.accuracy.value
     if point.half_time and point.half_accuracy:
         size = 2 * scale * point.half_time, 200 * point.half_accuracy
-        fill = 0.03 if several else 0.10
-        axes.add_patch(Ellipse((x, y), *size, facecolor=colour, alpha=fill, edgecolor="none", zorder=2))
-        thin = 0.5 if several and point.place else 1.1
-        axes.add_patch(Ellipse((x, y), *size, facecolor="none", edgecolor=colour, linewidth=thin, zorder=2))
+        faint = several and point.place > 0
+        if not faint:
+            axes.add_patch(Ellipse((x, y), *size, facecolor=colour, alpha=0.10, edgecolor="none", zorder=2))
+        line = {"linewidth": 0.7, "alpha": 0.4} if faint else {"linewidth": 1.1}
+        axes.add_patch(Ellipse((x, y), *size, facecolor="none", edgecolor=colour, zorder=2, **line))
     elif point.half_accuracy:
         axes.plot(
             [x, x],
@@ -204,7 +206,7 @@ def _labels(figure: Any, axes: Any, shown: AccuracyTime, scale: float, taken: li
             box = (start - 2, middle - tall / 2 - 1, start + wide + 2, middle + tall / 2 + 1)
             inside = box[0] >= left and box[2] <= right and box[1] >= low and box[3] <= high
             if inside and not any(_overlap(box, other) for other in (*taken, *marks)):
-                colour = _colour(p, len(shown.points) > style.MOST_SERIES + 1)[0]
+                colour = style.INK if by_number else _colour(p, len(shown.points) > style.MOST_SERIES + 1)[0]
                 axes.annotate(text, (x, y), xycoords="figure points", xytext=(start - x, middle - y), textcoords="offset points",
                               va="center", ha="left", fontsize=style.SMALL, color=colour, zorder=5)  # fmt: skip
                 taken.append(box)

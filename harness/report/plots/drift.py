@@ -16,8 +16,8 @@ from harness.report.plain import plain
 from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of
 
-WIDTH = 1080.0
-TALL, STRIP = 240.0, 84.0
+WIDTH = 920.0
+TALL, STRIP = 220.0, 80.0
 MOST_POINTS = 600
 MOST_NUMBERED = 40
 FAR = 8.0

@@ -16,9 +16,9 @@ from harness.report.plain import plain
 from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of
 
-WIDTH, HEIGHT = 520.0, 380.0
+WIDTH, HEIGHT = 440.0, 330.0
 COLUMNS = 4
-CELL = 92.0
+CELL = 86.0
 MOST_STEPS = 300
 FAR = 6.0
 """Runs further below the lower quartile than so many interquartile ranges lie outside the picture, and are counted."""
@@ -162,7 +162,7 @@ def _bar_name(axes: Any, target: float, shown: Distributions) -> None:
 def _beside(shown: Distributions) -> Any:
     control, *others = shown.arms
     rows = math.ceil(len(others) / COLUMNS)
-    height = 20 + rows * CELL + 40
+    height = 20 + rows * CELL + 22
     figure = style.new_figure(WIDTH, height)
     room = (WIDTH - 34) / COLUMNS
     for place, arm in enumerate(others):
@@ -170,7 +170,10 @@ def _beside(shown: Distributions) -> Any:
         left, top = 30 + column * room, height - 20 - row * CELL
         last = place + COLUMNS >= len(others)
         axes = style.add_axes(figure, left, top - CELL + 24, left + room - 10, top)
-        _set(axes, shown, most=2)
+        _set(axes, shown, most=3)
+        ticks, decimals = style.nice_ticks(100 * shown.low, 100 * shown.high, 3)
+        ends = sorted({ticks[0], ticks[-1]})
+        axes.set_xticks(ends, labels=[style.decimal(x, decimals) for x in ends])
         axes.set_yticks([0, 50, 100], labels=["0", "50", "100"] if column == 0 else ["", "", ""])
         if not last:
             axes.tick_params(axis="x", labelbottom=False)

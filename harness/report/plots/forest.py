@@ -14,10 +14,10 @@ from harness.report.plots import style
 from harness.report.plots.shared import ONE_ARM, Absent, refusal_of_time
 
 What = Literal["accuracy", "time"]
-WIDTH = 520.0
+WIDTH = 440.0
 ROW = 21.0
-HEAD, FOOT = 30.0, 40.0
-LABEL = 140.0
+HEAD, FOOT = 30.0, 42.0
+LABEL = 130.0
 NUMBERS = "95 % limits"
 TOO_WIDE = 8.0
 """An interval of more half-widths than this (of the median one) leaves the picture by an arrow."""
@@ -197,7 +197,7 @@ def _draw_row(axes: Any, place: int, row: ForestRow, low: float, high: float) ->
             [place],
             marker="o",
             color=blue,
-            markersize=6,
+            markersize=7,
             markeredgecolor=style.PAPER,
             markeredgewidth=0.8,
             zorder=4,

@@ -11,7 +11,7 @@ from harness.report.plain import plain
 from harness.report.plots import style
 from harness.report.plots.shared import Absent
 
-WIDTH, HEIGHT = 520.0, 300.0
+WIDTH, HEIGHT = 440.0, 300.0
 
 
 @dataclass(frozen=True)

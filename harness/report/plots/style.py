@@ -35,7 +35,7 @@ def applied() -> Iterator[None]:
     """matplotlib's settings while a figure is made; those of the reader's own session stay as they are."""
     import matplotlib
 
-    settings = {
+    settings: Any = {
         "font.family": FAMILY,
         "font.size": SIZE,
         "text.color": INK,

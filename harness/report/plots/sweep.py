@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from harness.comparison.compare import Comparison
@@ -12,10 +13,10 @@ from harness.report.plain import plain
 from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent
 
-WIDTH, HEIGHT = 520.0, 360.0
+WIDTH, HEIGHT = 440.0, 330.0
 LEAST = 3
 WIDE = 20.0
-"""Keys whose largest value is so many times the smallest are drawn on a logarithmic axis."""
+"""Keys whose largest value is so many times the smallest, in uneven steps, are drawn on a logarithmic axis."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ class SweepCurve:
 
     @property
     def logarithmic(self) -> bool:
-        values = [p.at for p in self.points] + ([] if self.control is None else [self.control])
-        return min(values) > 0 and max(values) / min(values) >= WIDE
+        values = sorted({p.at for p in self.points} | (set() if self.control is None else {self.control}))
+        if values[0] <= 0 or values[-1] / values[0] < WIDE:
+            return False
+        return max(b - a for a, b in pairwise(values)) > (values[-1] - values[0]) / 3
 
 
 def sweeps_of(comparison: Comparison) -> tuple[SweepCurve, ...] | Absent:
@@ -115,7 +118,7 @@ def draw_sweep(curve: SweepCurve) -> Any:
         ]
         style.key(figure, handles, labels, left=62, top=HEIGHT - 5, columns=columns)
         _points_and_limits(axes, curve)
-        axes.set_xlabel(style.fitted(curve.key, 380), labelpad=6)
+        axes.set_xlabel(style.fitted(curve.key, 320), labelpad=6)
         axes.set_ylabel("accuracy − control (pp)", labelpad=6)
         return figure
 
@@ -167,7 +170,7 @@ def _x_ticks(axes: Any, curve: SweepCurve, values: list[float], left: float, rig
     """The values themselves where there are few, else round numbers."""
     if not curve.logarithmic:
         distinct = sorted(set(values))
-        gaps = [b - a for a, b in zip(distinct, distinct[1:], strict=False)]
+        gaps = [b - a for a, b in pairwise(distinct)]
         if len(distinct) <= 9 and min(gaps) > 0.07 * (right - left):
             axes.set_xticks(distinct, labels=[f"{x:g}".replace("-", style.MINUS) for x in distinct])
         else:
