@@ -21,7 +21,7 @@ PLOT_ENDINGS = ("svg", "pdf", "png")
 
 
 def report(names: Sequence[str], results: Path, asked: Asked, *, version: str, control: str | None = None) -> Report:
-    """A chapter for each name: its candidates against its own control, or against `control` where one is named. `version` is the harness's own.
+    """A chapter for each name: its candidates against its own control, or against `control` where one is named.
 
     The looks go to the ledgers before these are read, so that the same report can be made again. Raises StoreError where a store is
     missing, empty or damaged, UsageError for a name that means nothing or several things.

@@ -481,8 +481,8 @@ def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]
         low, high, look = c.value - reach, c.value + reach, judged[i][1].look
         limits = (low, high) if look is None else (look.simultaneous_pp.low, look.simultaneous_pp.high)
         told = (None, None) if one_p is None else (p_holm, p_bh)
-        slow, fast = speeds[i]
-        out[i] = Selection(k, one_shrunk, *limits, luck, *told, low_speedup=slow, high_speedup=fast)
+        alone = Selection(k, one_shrunk, *limits, luck, *told)
+        out[i] = replace(alone, low_speedup=speeds[i][0], high_speedup=speeds[i][1])
     if len(usable) > 1:
         order = np.argsort(values)
         best, second = usable[order[-1]], usable[order[-2]]

@@ -14,8 +14,11 @@ from markupsafe import Markup, escape
 from harness.report.plain import listed, plain
 from harness.report.sections import Chapter, Drawn, Section, alone_line
 
+VERDICTS = ("pass", "fail", "inconclusive", "refused")
 MOST_VERDICTS = 12
 """Of more verdicts those that decide nothing are folded."""
+FEW_VERDICTS = 3
+"""So many of one experiment are told at the top of a page of several, of more their numbers."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Said:
-    """One verdict: the key and name of its experiment, the candidate, and what it rests on."""
+    """One verdict: the candidate, and what the verdict rests on."""
 
-    key: str
-    experiment: str
     arm: str
     verdict: str
     headline: str
@@ -66,7 +67,7 @@ class Told:
 
 def told_first(verdicts: Sequence[Said]) -> Told:
     counts = Counter(one.verdict for one in verdicts)
-    shown = ", ".join(f"{counts[v]} {v}" for v in ("pass", "fail", "inconclusive", "refused") if counts[v])
+    shown = ", ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
     if len(verdicts) <= MOST_VERDICTS:
         return Told(shown, tuple(verdicts), ())
     decided = tuple(one for one in verdicts if one.verdict in ("pass", "fail"))
@@ -94,12 +95,7 @@ def page_html(report: Report) -> str:
     environment.filters["coded"] = _coded
     template = environment.get_template("report.html")
     chapters = [_chapter(chapter, place) for place, chapter in enumerate(report.chapters, 1)]
-    verdicts = [
-        Said(f"e{place}", plain(chapter.name), *one)
-        for place, chapter in enumerate(report.chapters, 1)
-        for one in chapter.verdicts
-    ]
-    return template.render(report=report, chapters=chapters, several=len(chapters) > 1, verdicts=told_first(verdicts))
+    return template.render(report=report, chapters=chapters, several=len(chapters) > 1)
 
 
 def _chapter(chapter: Chapter, place: int) -> dict[str, Any]:
@@ -109,6 +105,10 @@ def _chapter(chapter: Chapter, place: int) -> dict[str, Any]:
         "name": plain(chapter.name),
         "question": plain(chapter.question),
         "terms": chapter.terms,
+        "verdicts": told_first([Said(*one) for one in chapter.verdicts]),
+        "first": [Said(*one) for one in chapter.verdicts[:FEW_VERDICTS]]
+        if len(chapter.verdicts) <= FEW_VERDICTS
+        else [],
         "alone": "" if chapter.comparison.comparisons else alone_line(chapter.comparison),
         "rows": _rows([_section(section, key) for section in chapter.sections]),
     }

@@ -88,10 +88,8 @@ def _section(section: Section, level: str) -> Iterator[str]:
     for item in section.items:
         weight = {"refuse": "refuses", "warn": "warning", "info": "to know"}[item.severity]
         told = [f"{message} ({arms})" if arms else message for arms, message in item.messages]
-        lines = [
-            f"**{escaped(item.code)}** {escaped(item.mark)} ({weight}): {escaped(said[0])}",
-            *(escaped(one) for one in said[1:]),
-        ]
+        head = f"**{escaped(item.code)}** {escaped(item.mark)} ({weight})"
+        lines = [f"{head}: {said(told[0])}", *(said(one) for one in told[1:])]
         yield "  \n".join([*lines, *(f"→ {said(line)}" for line in item.advice)])
     if section.figures and not section.grids:
         yield f"Drawn in the HTML report: {escaped(', '.join(figure.title for figure in section.figures))}."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.comparison.compare import Comparison
-from harness.comparison.words import look_lines, number, percent_interval
+from harness.comparison.words import counted, look_lines, number, percent_interval
 from harness.model.estimate import Estimate
 from harness.report.ladder_text import entry_text
 from harness.report.plain import listed, plain
@@ -565,4 +565,4 @@ def alone_line(c: Comparison) -> str:
     """One arm in a sentence, where there is nothing to judge."""
     e: Estimate = c.control.accuracy
     reach = "" if e.low is not None else " (no limits: fewer than two different runs)"
-    return f"{plain(c.control.name)} alone: accuracy {percent_interval(e)} over {c.control.n} runs{reach}; nothing is judged."
+    return f"{plain(c.control.name)} alone: accuracy {percent_interval(e)} over {counted(c.control.n, 'run')}{reach}; nothing is judged."

@@ -128,7 +128,8 @@ def _limits(shown: AccuracyTime, scale: float) -> tuple[tuple[float, float], tup
     low, high = min(ys), max(ys)
     if shown.target is not None and low - 3 * (high - low) <= 100 * shown.target <= high + 3 * (high - low):
         ys.append(100 * shown.target)
-    return style.widened(min(xs), max(xs), 0.08), style.widened(min(ys), max(ys), 0.08)
+    left, right = style.widened(min(xs), max(xs), 0.08)
+    return (max(left, 0.0), right), style.widened(min(ys), max(ys), 0.08)
 
 
 def _colour(point: ArmPoint, several: bool) -> tuple[str, str]:

@@ -161,17 +161,23 @@ def _bar_name(axes: Any, target: float, shown: Distributions) -> None:
 
 def _beside(shown: Distributions) -> Any:
     control, *others = shown.arms
-    rows = math.ceil(len(others) / COLUMNS)
+    names = [f"{place} {arm.name}" for place, arm in enumerate(others, 1)]
+    columns = (
+        COLUMNS
+        if max(style.width_of(name, style.SMALL) for name in names) < (WIDTH - 34) / COLUMNS - 12
+        else COLUMNS - 1
+    )
+    rows = math.ceil(len(others) / columns)
     height = 20 + rows * CELL + 22
     figure = style.new_figure(WIDTH, height)
-    room = (WIDTH - 34) / COLUMNS
+    room = (WIDTH - 34) / columns
     for place, arm in enumerate(others):
-        row, column = divmod(place, COLUMNS)
+        row, column = divmod(place, columns)
         left, top = 30 + column * room, height - 20 - row * CELL
-        last = place + COLUMNS >= len(others)
+        last = place + columns >= len(others)
         axes = style.add_axes(figure, left, top - CELL + 24, left + room - 10, top)
         _set(axes, shown, most=3)
-        ticks, decimals = style.nice_ticks(100 * shown.low, 100 * shown.high, 3)
+        ticks, decimals = style.nice_ticks(100 * shown.low, 100 * shown.high, 4)
         ends = sorted({ticks[0], ticks[-1]})
         axes.set_xticks(ends, labels=[style.decimal(x, decimals) for x in ends])
         axes.set_yticks([0, 50, 100], labels=["0", "50", "100"] if column == 0 else ["", "", ""])
@@ -179,7 +185,7 @@ def _beside(shown: Distributions) -> Any:
             axes.tick_params(axis="x", labelbottom=False)
         _steps(axes, control, shown, style.MUTED, "-", 1.0)
         _steps(axes, arm, shown, style.SERIES[0], "-", 1.4)
-        name = style.fitted(f"{place + 1} {arm.name}", room - 12, style.SMALL)
+        name = style.fitted(names[place], room - 12, style.SMALL)
         axes.annotate(
             name,
             (0, 1),
