@@ -23,16 +23,19 @@ APART = "\u200b"
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it stands; mentions, references and addresses are only text, too."""
-    line = _SPECIAL.sub(lambda m: f"\\{m[0]}", plain(text))
-    line = _AT_START.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", line)
-    return _ACTIVE.sub(lambda m: m[0] + APART, line)
+    """Text that Markdown shows as it stands, wherever it begins; mentions, references and addresses are only text, too."""
+    return _AT_START.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", _within(plain(text)))
 
 
 def said(text: str) -> str:
     """A sentence of the harness, in which words between backticks are code; what is within them is taken as it stands."""
     parts = re.split(r"`([^`]+)`", plain(text))
-    return "".join(f"`{part}`".replace("|", "\\|") if i % 2 else escaped(part) for i, part in enumerate(parts))
+    shown = [f"`{part}`".replace("|", "\\|") if i % 2 else _within(part) for i, part in enumerate(parts)]
+    return _AT_START.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", "".join(shown))
+
+
+def _within(line: str) -> str:
+    return _ACTIVE.sub(lambda m: m[0] + APART, _SPECIAL.sub(lambda m: f"\\{m[0]}", line))
 
 
 def page_markdown(report: Report) -> str:
@@ -109,4 +112,4 @@ def _grid(grid: Grid) -> Iterator[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(escaped(cell) or " " for cell in cells) + " |"
+    return "| " + " | ".join(_within(plain(cell)) or " " for cell in cells) + " |"

@@ -195,7 +195,7 @@ def _forest(forest: Forest, name: str) -> Drawn:
             decimal(m, 2 if forest.what == "accuracy" else 3, sign=unit == " pp") + unit for m in forest.margins
         )
         parts.append(f"Dashed: the margin of the claim ({shown}).")
-    says = f"{name.capitalize()} of {len(forest.rows)} candidates against the control; every number is in the table."
+    says = f"{name.capitalize()} of {counted(len(forest.rows), 'candidate')} against the control; every number is in the table."
     return Drawn(f"forest-{forest.what}", name.capitalize(), says, " ".join(parts), lambda: draw_forest(forest))
 
 
