@@ -16,6 +16,7 @@ from harness.model.hashing import digest
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class Judgement(Comparison):
@@ -30,6 +31,51 @@ class Judgement(Comparison):
         from html import escape
 
         return f"<pre>{escape(repr(self))}</pre>"
+
+    def plot_forest(self, what: str = "both") -> Figure:
+        """Differences in accuracy ("accuracy"), speed-ups ("time") or "both", with limits for each and for all candidates together.
+
+        This and the others give a matplotlib Figure: `.savefig("x.pdf")` writes it. Raises UsageError where there is nothing to draw.
+        """
+        from harness.report import plots
+
+        figure: Figure = plots.plot_forest(self, what)
+        return figure
+
+    def plot_accuracy_time(self) -> Figure:
+        """Mean accuracy against mean time of every arm, with joint 95 % regions and the target."""
+        from harness.report import plots
+
+        figure: Figure = plots.plot_accuracy_time(self)
+        return figure
+
+    def plot_ecdf(self) -> Figure:
+        """The distribution of each arm's accuracies, with the target."""
+        from harness.report import plots
+
+        figure: Figure = plots.plot_ecdf(self)
+        return figure
+
+    def plot_drift(self) -> Figure:
+        """Times along the campaign by process start, with clock, temperature and throttling where they were recorded."""
+        from harness.report import plots
+
+        figure: Figure = plots.plot_drift(self)
+        return figure
+
+    def plot_looks(self, candidate: str | None = None, endpoint: str | None = None) -> Figure:
+        """The path of a sequential campaign between its bounds: of the first candidate and endpoint, or those that are named."""
+        from harness.report import plots
+
+        figure: Figure = plots.plot_looks(self, candidate, endpoint)
+        return figure
+
+    def plot_sweep(self, key: str | None = None) -> Figure:
+        """Differences over the numeric key in which the arms differ, as measured and shrunken."""
+        from harness.report import plots
+
+        figure: Figure = plots.plot_sweep(self, key)
+        return figure
 
 
 def load(name: str, results: str | Path = "results") -> pd.DataFrame:
@@ -66,7 +112,7 @@ def compare(
     else:
         samples = _samples((control, *candidates))
         judged = compare_samples(samples[0], samples[1:], judging.promise_of(asked, {}, "faster"))
-    return Judgement(judged.promise, judged.control, judged.comparisons, judged.setting)
+    return Judgement(**vars(judged))
 
 
 def _claim(claim: str | None) -> str | None:

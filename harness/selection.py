@@ -39,11 +39,17 @@ class Chosen:
         return next(iter(hashes)) if len(hashes) == 1 else ""
 
     @property
-    def epochs_asked(self) -> float | None:
-        """See `Sample.epochs_asked`; None where the store does not tell the configuration."""
+    def config(self) -> Mapping[str, Any] | None:
+        """The configuration by dotted key; None where the store does not tell it."""
         described = next((a for a in self.store.arms() if str(a.get("name")) == self.arm), {})
         config = described.get("config")
-        epochs = config.get("epochs") if isinstance(config, Mapping) and not config.get("steps") else None
+        return config if isinstance(config, Mapping) else None
+
+    @property
+    def epochs_asked(self) -> float | None:
+        """See `Sample.epochs_asked`; None where the store does not tell the configuration."""
+        config = self.config or {}
+        epochs = None if config.get("steps") else config.get("epochs")
         return float(epochs) if isinstance(epochs, int | float) and not isinstance(epochs, bool) else None
 
     def ran_like(self, other: Chosen) -> bool:
@@ -169,7 +175,9 @@ def resolve(
         against = against and replace(against, epochs_asked=control.epochs_asked)
         samples.append(replace(sample, tried=tried, against=against))
     return Question(
-        control=replace(make_sample(control_name, frames, stage=None), epochs_asked=control.epochs_asked),
+        control=replace(
+            make_sample(control_name, frames, stage=None), epochs_asked=control.epochs_asked, config=control.config
+        ),
         candidates=tuple(samples),
         promises=_promises(control, candidates, asked),
     )
@@ -257,6 +265,7 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
         arm=chosen.arm,
         epochs_asked=chosen.epochs_asked,
         siblings=len(rivals),
+        config=chosen.config,
     )
 
 

@@ -45,16 +45,24 @@ def judge(
 
 
 def question_of(
-    names: Sequence[str], results: Path, asked: Asked = Asked(), *, tries: bool = False, most: int | None = None
+    names: Sequence[str],
+    results: Path,
+    asked: Asked = Asked(),
+    *,
+    tries: bool = False,
+    most: int | None = None,
+    alone: bool = False,
 ) -> Question:
     """The runs that the names mean, at most `most` replicates of each candidate; with `tries`, where else the same was tried.
+
+    `alone` accepts a single arm.
 
     Raises StoreError where a store is missing, empty or damaged, or nothing can be judged.
     """
     from harness.selection import Shelf, require_runs, resolve
 
     own = [key for key, value in vars(asked).items() if value is not None]
-    question = resolve(Shelf(results), names, asked.stage, asked=own, tries=tries, most=most)
+    question = resolve(Shelf(results), names, asked.stage, asked=own, tries=tries, most=most, alone=alone)
     require_runs(results, question.control, question.candidates)
     return question
 

@@ -228,18 +228,6 @@ def _arm_line(arm: Mapping[str, Any]) -> str:
 
 
 def _ledger_line(entry: Mapping[str, Any]) -> str:
-    return f"{entry.get('at', '?')}  {entry.get('event', '?')}  {_entry_text(entry)}"
+    from harness.report.ladder_text import entry_text
 
-
-def _entry_text(entry: Mapping[str, Any]) -> str:
-    """What an entry says: a ladder's in words, any other as it stands."""
-    from harness.report.ladder_text import decision_text, ladder_plan_text
-
-    told = {"ladder": ladder_plan_text, "stage-decision": decision_text}.get(str(entry.get("event")))
-    try:
-        if told is not None:
-            return told(entry)
-    except (KeyError, TypeError, ValueError):  # written by another version: shown as it stands
-        pass
-    rest = {k: v for k, v in entry.items() if k not in ("at", "event")}
-    return shortened(", ".join(f"{k}={v}" for k, v in rest.items()), 160)
+    return f"{entry.get('at', '?')}  {entry.get('event', '?')}  {entry_text(entry)}"

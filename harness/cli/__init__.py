@@ -15,6 +15,7 @@ COMMANDS = {
     "ladder": "Screen many arms, confirm the promising ones, decide on one with fresh seeds.",
     "compare": "Compare candidates with a control: intervals, tests and one verdict.",
     "gate": "The judgement of compare as an exit code, for a CI pipeline.",
+    "report": "One self-contained page with plots, or Markdown: what experiments show.",
     "summary": "Several experiments in one table: what each ends with, and the verdict on it.",
     "plan": "Seeds needed, detectable differences, hours and price, before a run is spent.",
     "aa": "A/A: how often this judgement raises a false alarm on these stored runs.",

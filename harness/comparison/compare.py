@@ -61,10 +61,10 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a candidate is worth as one of `k`: all in percentage points, differences from the control.
+    """What a candidate is worth as one of `k`: in percentage points, differences from the control.
 
-    `holm_p` and `bh_p` are two-sided p-values adjusted over the candidates; `conditional` is the best one's value given
-    that it was the best, a diagnostic.
+    `low_speedup` and `high_speedup` hold for the speed-ups of all candidates together. `holm_p` and `bh_p` are two-sided p-values
+    adjusted over the candidates; `conditional` is the best one's value given that it was the best, a diagnostic.
     """
 
     k: int
@@ -75,6 +75,8 @@ class Selection:
     holm_p: float | None = None
     bh_p: float | None = None
     conditional: Estimate | None = None
+    low_speedup: float | None = None
+    high_speedup: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         won = self.conditional
@@ -82,6 +84,7 @@ class Selection:
             "k": self.k,
             "shrunk_pp": finite(self.shrunk_pp),
             "simultaneous_ci95_pp": [finite(self.low_pp), finite(self.high_pp)],
+            "simultaneous_ci95_speedup": [finite(self.low_speedup), finite(self.high_speedup)],
             "luck_pp": finite(self.luck_pp),
             "holm_p": finite(self.holm_p),
             "bh_p": finite(self.bh_p),
@@ -120,6 +123,8 @@ class CandidateResult:
     """Where a sequential campaign stands; its intervals are the repeated ones then."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Why a bare number is None, by its path in the JSON."""
+    pair: Pair | None = field(default=None, repr=False, compare=False)
+    """The runs that it rests on."""
 
     def as_dict(self) -> dict[str, Any]:
         ends = self.endpoints
@@ -169,6 +174,8 @@ class Comparison:
     setting: tuple[str, ...] = ()
     not_run: tuple[Mapping[str, str], ...] = ()
     """Arms of the experiments that their machine could not run: name and reason."""
+    base: Sample | None = field(default=None, repr=False, compare=False)
+    """The runs behind `control`."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -203,7 +210,13 @@ def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Prom
     results = tuple(_result(p, j, s) for (p, j), s in zip(judged, selections, strict=True))
     own = [_held_against(c, control, one) for c, one in zip(candidates, results, strict=True)]
     alike = own and all((one.n, one.stores) == (own[0].n, own[0].stores) for one in own)
-    return Comparison(promise, _whole(own[0] if alike else control, promise), results, tuple(_setting(pairs)))
+    base = own[0] if alike else control
+    return Comparison(promise, _whole(base, promise), results, tuple(_setting(pairs)), base=base)
+
+
+def alone(control: Sample, promise: Promise) -> Comparison:
+    """A control that has nothing to be held against: what it shows by itself, and no verdict."""
+    return Comparison(promise, _whole(control, promise), (), base=control)
 
 
 def _held_against(candidate: Sample, control: Sample, result: CandidateResult) -> Sample:
@@ -320,6 +333,7 @@ def _result(pair: Pair, judged: Judged, selection: Selection | None) -> Candidat
         needed=judged.needed,
         selection=selection,
         look=look,
+        pair=pair,
     )
     return replace(one, reasons=_reasons(one, pair))
 
@@ -350,6 +364,7 @@ def _reasons(one: CandidateResult, pair: Pair) -> dict[str, str]:
         missing |= {
             "selection.shrunk_pp": (one.selection.shrunk_pp, no_error),
             "selection.simultaneous_ci95_pp": (one.selection.low_pp, no_error),
+            "selection.simultaneous_ci95_speedup": (one.selection.low_speedup, _no_speed_limits(one)),
             "selection.luck_pp": (one.selection.luck_pp, "no candidate's difference has a spread"),
             "selection.holm_p": (one.selection.holm_p, one.endpoints.superiority.reason if one.look else no_error),
             "selection.bh_p": (one.selection.bh_p, one.endpoints.superiority.reason if one.look else no_error),
@@ -357,6 +372,12 @@ def _reasons(one: CandidateResult, pair: Pair) -> dict[str, str]:
             "selection.conditional_ci95_pp": (won.low, won.reason or "the limits lie beyond what can be computed"),
         }
     return {path: reason for path, (value, reason) in missing.items() if value is None or value != value}
+
+
+def _no_speed_limits(one: CandidateResult) -> str:
+    if one.look is not None:
+        return "limits of times that hold at all looks are not told for several candidates together"
+    return one.speedup.reason or "the spread of the blocks cannot be estimated"
 
 
 def _judged(pair: Pair, levels: Levels | None, luck_pp: float | None) -> tuple[Pair, Judged]:
@@ -441,8 +462,9 @@ def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]
     pairs = [pair for pair, _ in judged]
     k = len(pairs)
     usable = [i for i, p in enumerate(pairs) if p.difference_pp.usable]
+    speeds = [_speed_limits(pair, one, k) for pair, one in judged]
     if not usable:
-        return [Selection(k) for _ in pairs]
+        return [Selection(k, low_speedup=low, high_speedup=high) for low, high in speeds]
     contrasts = [pairs[i].difference_pp for i in usable]
     values = np.array([c.value for c in contrasts])
     shrunk = empirical_bayes(values, [c.se or 0.0 for c in contrasts], centre=0.0).values
@@ -451,18 +473,35 @@ def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]
     adjusted = zip(own, holm(p).tolist(), benjamini_hochberg(p).tolist(), strict=True)
     luck = _luck(pairs)[0]
     critical, df = _dunnett(pairs, alpha=0.05, two_sided=True)
-    out: list[Selection | None] = [Selection(k, luck_pp=luck) for _ in pairs]
+    out: list[Selection | None] = [
+        Selection(k, luck_pp=luck, low_speedup=slow, high_speedup=fast) for slow, fast in speeds
+    ]
     for i, c, one_shrunk, (one_p, p_holm, p_bh) in zip(usable, contrasts, shrunk, adjusted, strict=True):
         reach = _reach(pairs[i], critical, df, k, 0.025) * (c.se or 0.0)
         low, high, look = c.value - reach, c.value + reach, judged[i][1].look
         limits = (low, high) if look is None else (look.simultaneous_pp.low, look.simultaneous_pp.high)
         told = (None, None) if one_p is None else (p_holm, p_bh)
-        out[i] = Selection(k, one_shrunk, *limits, luck, *told)
+        alone = Selection(k, one_shrunk, *limits, luck, *told)
+        out[i] = replace(alone, low_speedup=speeds[i][0], high_speedup=speeds[i][1])
     if len(usable) > 1:
         order = np.argsort(values)
         best, second = usable[order[-1]], usable[order[-2]]
         out[best] = replace(out[best] or Selection(k), conditional=_conditional(pairs[best], pairs[second]))
     return out
+
+
+def _speed_limits(pair: Pair, judged: Judged, k: int) -> tuple[float | None, float | None]:
+    """95 % limits of a speed-up that hold for all `k` candidates together (Bonferroni: their times share the luck of the processes)."""
+    if pair.design != "interleaved" or judged.look is not None:
+        return None, None
+    contrast = pair.log_speedup.contrast
+    low, high = contrast.lower(0.025 / k), contrast.upper(0.025 / k)
+    return _ratio_limit(low), _ratio_limit(high)
+
+
+def _ratio_limit(log: float | None) -> float | None:
+    """A logarithm as a ratio; none beyond all numbers."""
+    return None if log is None or log > 700 else math.exp(log)
 
 
 def _own_errors(pairs: Sequence[Pair]) -> list[float]:

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NUMBERS = ("correct", "total", "accuracy", "time_s", "steps", "epochs", "block", "position", "replicate", "seed")
+NUMBERS = (
+    "correct", "total", "accuracy", "time_s", "steps", "epochs", "block", "position", "replicate", "seed", "sm_clock_mhz",
+    "temperature_c",
+)  # fmt: skip
 FLAGS = ("warmup",)
 TEXTS = (
     "run_id", "experiment", "arm", "stage", "lane", "config_hash", "compute_hash", "code_hash", "data_hash", "invocation",

@@ -7,7 +7,7 @@ first look that decided it, else at the last one that it has passed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -38,6 +38,32 @@ TIME = ("time", "time_noninferiority", "time_equivalence")
 
 
 @dataclass(frozen=True)
+class Trail:
+    """One endpoint of the claim along the looks that were taken, at `n` runs an arm each.
+
+    `at` is its statistic there (None where it was refused or had no spread), a z or a log likelihood ratio; `upper` proves it, below
+    `lower` it is hopeless (none where the plan has no such bound).
+    """
+
+    endpoint: str
+    unit: Literal["z", "log likelihood ratio"]
+    n: tuple[int, ...]
+    at: tuple[float | None, ...]
+    upper: tuple[float, ...]
+    lower: tuple[float, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint,
+            "unit": self.unit,
+            "n": list(self.n),
+            "at": list(self.at),
+            "upper": list(self.upper),
+            "lower": list(self.lower),
+        }
+
+
+@dataclass(frozen=True)
 class Look:
     """Where a sequential comparison stands: look `index` (from 0; None before the first) of `plan`, and why it stops there.
 
@@ -57,6 +83,7 @@ class Look:
     simultaneous_pp: Estimate = NO_ESTIMATE
     extra: int = 0
     lacking: str = ""
+    trails: tuple[Trail, ...] = ()
 
     @property
     def name(self) -> str:
@@ -79,6 +106,7 @@ class Look:
             "stop": self.stop,
             "difference_pp": self.final_pp.as_dict(),
             "speedup": self.final_speedup.as_dict(),
+            "trails": [trail.as_dict() for trail in self.trails],
         }
 
 
@@ -376,7 +404,27 @@ def _look(course: _Course, steps: Sequence[_Step], extra: int) -> Look:
             shown_time = Estimate(math.exp(of[-1].value), method=of[-1].method, reason=_too_few(pair))
             why = _too_few(pair) if last.stop else "the campaign goes on"
             final_time = Estimate(None, method=of[-1].method, reason=why)
-    return Look(plan, pair.candidate.n, last.index, last.stop, shown, shown_time, final, final_time, together, extra)
+    return Look(
+        plan, pair.candidate.n, last.index, last.stop, shown, shown_time, final, final_time, together, extra,
+        trails=tuple(_trails(course, steps)),
+    )  # fmt: skip
+
+
+def _trails(course: _Course, steps: Sequence[_Step]) -> Iterator[Trail]:
+    """The endpoints that the claim needs, each at the looks at which it was tested."""
+    for name in steps[-1].judged.needed:
+        bounds = course.of_time() if name.startswith("time") else course.of_accuracy()
+        if not bounds.looks:
+            continue
+        ps = [steps[look].judged.needed[name].p for look in bounds.looks]
+        yield Trail(
+            name,
+            "z",
+            tuple(course.plan.runs[look] for look in bounds.looks),
+            tuple(None if p is None else _z(p) for p in ps),
+            bounds.efficacy,
+            bounds.futility or (),
+        )
 
 
 @dataclass(frozen=True)
@@ -548,7 +596,18 @@ def _by_likelihood_ratio(pair: Pair, plan: LookPlan, luck_pp: float | None) -> t
     hopeless = any(_rejected(test, n, plan) for test in tests.values())
     stop: Stop | None = "decided" if judged.verdict in ("pass", "fail") else "futility" if hopeless else None
     stop = stop or ("last look" if n == plan.largest else None)
-    return pair, _told(judged, whole, plan, _look_of_sprt(pair, plan, plan.runs.index(n), stop, whole.candidate.n - n))
+    look = _look_of_sprt(pair, plan, plan.runs.index(n), stop, whole.candidate.n - n)
+    look = replace(look, trails=tuple(_trail_of_ratio(name, test, n, plan) for name, test in tests.items()))
+    return pair, _told(judged, whole, plan, look)
+
+
+def _trail_of_ratio(name: str, test: _Ratio, upto: int, plan: LookPlan) -> Trail:
+    runs = tuple(n for n in plan.runs if n <= min(upto, test.x.size))
+    seen = [test.at(n, plan) for n in runs]
+    return Trail(
+        name, "log likelihood ratio", runs, tuple(one.llr for one in seen), tuple(one.high for one in seen),
+        tuple(one.low for one in seen),
+    )  # fmt: skip
 
 
 def _refuse_other_question(pair: Pair, plan: LookPlan) -> None:

@@ -66,6 +66,8 @@ class Sample:
     """Other places (`store:arm`, or a stage) in which the same configuration and code ran beside the same control."""
     against: Sample | None = None
     """Of a candidate: the control's runs that it is held against, where these are not all of them."""
+    config: Mapping[str, Any] | None = None
+    """Its configuration by dotted key, where the store tells it."""
 
     @property
     def accuracy(self) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.comparison.words import number
+from harness.comparison.words import number, shortened
 from harness.report.plan_text import arm_lines, duration, not_run_lines
 
 
@@ -119,6 +119,18 @@ def _interval(e: Mapping[str, Any]) -> str:
 
 
 # --- entries of the ledger ----------------------------------------------------------------------------------
+
+
+def entry_text(entry: Mapping[str, Any]) -> str:
+    """What an entry says: a ladder's in words, any other as it stands."""
+    told = {"ladder": ladder_plan_text, "stage-decision": decision_text}.get(str(entry.get("event")))
+    try:
+        if told is not None:
+            return told(entry)
+    except (KeyError, TypeError, ValueError):  # written by another version: shown as it stands
+        pass
+    rest = {k: v for k, v in entry.items() if k not in ("at", "event")}
+    return shortened(", ".join(f"{k}={v}" for k, v in rest.items()), 160)
 
 
 def ladder_plan_text(entry: Mapping[str, Any]) -> str:

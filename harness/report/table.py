@@ -29,7 +29,7 @@ MOST_MESSAGES = 3
 
 def table_text(comparison: Comparison, *, colour: bool = False, width: int | None = None) -> str:
     """The whole answer of `harness compare` as text; sentences are wrapped at `width` columns, the grid never."""
-    parts = ["\n".join(_head(comparison)), _grid(_rows(comparison))]
+    parts = ["\n".join(head_lines(comparison)), _grid(table_rows(comparison))]
     parts.append("\n".join(_wrapped(_verdicts(comparison, colour), width)))
     looks = [line for one in comparison.comparisons if one.look is not None for line in look_lines(one.look)]
     if looks:
@@ -46,7 +46,7 @@ def _wrapped(lines: Sequence[str], width: int | None) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, max(60, width), subsequent_indent="    ") or [""]]
 
 
-def _head(c: Comparison) -> list[str]:
+def head_lines(c: Comparison) -> list[str]:
     promise = c.promise
     terms = [f"claim {promise.claim}"]
     if promise.target is not None:
@@ -59,20 +59,22 @@ def _head(c: Comparison) -> list[str]:
     return [" · ".join(terms), " · ".join(c.setting)]
 
 
-def _rows(c: Comparison) -> list[list[str]]:
+def table_rows(c: Comparison) -> list[list[str]]:
     """Header, control and candidates; columns that say nothing anywhere are left out."""
     several = any(one.selection for one in c.comparisons)
     header = ["", "n", "accuracy", "vs control", "", "time", "speed-up"]
     header += ["shrunk", "simultaneous 95 %", "p (Holm)"] if several else []
     header += ["at target"]
-    base = replace(c.control, time_s=c.comparisons[0].control.time_s)  # times of other days stand beside no candidate's
+    base = c.control
+    if c.comparisons:  # times of other days stand beside no candidate's
+        base = replace(base, time_s=c.comparisons[0].control.time_s)
     rows = [
         header,
         [base.name, str(base.n), percent_interval(base.accuracy), "", "", seconds_interval(base.time_s), ""],
     ]
     rows[1] += ["", "", ""] if several else []
     rows[1] += [_at_target(base)]
-    marks = _marks(c)
+    marks = marks_of(c)
     for one in c.comparisons:
         rows.append(_row(one, several, marks))
     return _without_empty_columns(rows)
@@ -99,7 +101,7 @@ def _selection_cells(s: Selection | None) -> list[str]:
     ]
 
 
-def _luck_lines(c: Comparison) -> list[str]:
+def luck_lines(c: Comparison) -> list[str]:
     """How much of the best is luck, and what the best is worth given that it won."""
     chosen = [(one.candidate.name, one.selection) for one in c.comparisons if one.selection is not None]
     if not chosen or chosen[0][1].luck_pp is None:
@@ -159,7 +161,7 @@ def _grid(rows: Sequence[Sequence[str]]) -> str:
 
 def _verdicts(c: Comparison, colour: bool) -> list[str]:
     width = max(len(one.candidate.name) for one in c.comparisons)
-    marks = _marks(c)
+    marks = marks_of(c)
     return [
         f"{one.candidate.name:<{width}}  {_paint(_short(one, marks), one.verdict, colour)}" for one in c.comparisons
     ]
@@ -183,7 +185,7 @@ def _paint(text: str, verdict: str, colour: bool) -> str:
     return f"\x1b[1;{COLOURS[verdict]}m{head}\x1b[0m{rest}"
 
 
-def _all_findings(c: Comparison) -> dict[str, dict[str, tuple[Finding, list[str]]]]:
+def findings_by_code(c: Comparison) -> dict[str, dict[str, tuple[Finding, list[str]]]]:
     """Findings by code and message, each with the candidates that it concerns, in the order of weight."""
     weight = {"refuse": 0, "warn": 1, "info": 2}
     every = [(finding, one.candidate.name) for one in c.comparisons for finding in one.findings]
@@ -193,15 +195,15 @@ def _all_findings(c: Comparison) -> dict[str, dict[str, tuple[Finding, list[str]
     return found
 
 
-def _marks(c: Comparison) -> dict[str, str]:
-    codes = list(_all_findings(c))
+def marks_of(c: Comparison) -> dict[str, str]:
+    codes = list(findings_by_code(c))
     return {code: SUPERSCRIPTS[i] if i < len(SUPERSCRIPTS) else f"({i + 1})" for i, code in enumerate(codes)}
 
 
 def _notes(c: Comparison) -> list[str]:
-    marks, several = _marks(c), len(c.comparisons) > 1
+    marks, several = marks_of(c), len(c.comparisons) > 1
     lines = []
-    for code, by_message in _all_findings(c).items():
+    for code, by_message in findings_by_code(c).items():
         messages = list(by_message.values())
         for finding, names in messages[:MOST_MESSAGES]:
             lines.append(f"{marks[code]} {code}{_whom(names) if several else ''}: {finding.message}")
@@ -212,7 +214,7 @@ def _notes(c: Comparison) -> list[str]:
             finding for finding, _ in messages if finding.severity != "info"
         ]  # where nothing is wrong, nothing is to be done
         lines += [f"  → {advice}" for advice in dict.fromkeys(finding.advice for finding in told)]
-    return [*lines, *_luck_lines(c), *_excluded(c), *not_run_lines(c.not_run)]
+    return [*lines, *luck_lines(c), *excluded_lines(c), *not_run_lines(c.not_run)]
 
 
 def _whom(names: Sequence[str]) -> str:
@@ -224,7 +226,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _excluded(c: Comparison) -> list[str]:
+def excluded_lines(c: Comparison) -> list[str]:
     """Runs that do not count, with the reason: nothing is dropped uncounted. Arms that agree share a line."""
     lines: dict[str, list[str]] = {}
     for name, excluded in _left_out(c):
@@ -249,9 +251,9 @@ def _left_out(c: Comparison) -> Iterator[tuple[str, dict[str, int]]]:
 
 def table_markdown(comparison: Comparison) -> str:
     """The same answer as Markdown, for a pull request or a step summary."""
-    rows = [[re.sub(r"\|", "\\|", cell) or " " for cell in row] for row in _rows(comparison)]
+    rows = [[re.sub(r"\|", "\\|", cell) or " " for cell in row] for row in table_rows(comparison)]
     lines = [f"**{one.candidate.name}**: {one.headline}  " for one in comparison.comparisons]
-    lines += ["", *(f"{line}  " for line in _head(comparison)), ""]
+    lines += ["", *(f"{line}  " for line in head_lines(comparison)), ""]
     lines += ["| " + " | ".join(row) + " |" for row in rows[:1]]
     lines += ["|" + "---|" * len(rows[0])]
     lines += ["| " + " | ".join(row) + " |" for row in rows[1:]]

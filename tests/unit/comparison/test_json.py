@@ -69,6 +69,7 @@ COMPARISON = {
         "k": (int,),
         "shrunk_pp": NUMBER,
         "simultaneous_ci95_pp": [NUMBER],
+        "simultaneous_ci95_speedup": [NUMBER],
         "luck_pp": NUMBER,
         "holm_p": NUMBER,
         "bh_p": NUMBER,
