@@ -56,6 +56,8 @@ def command(
     if output is None:
         document["runs"] = list(table.records())  # type: ignore[assignment]
     else:
+        from harness.exchange import export_rows
+
         export_rows(table, output, kind)
     answer(lambda: document, lambda: f"Wrote {table.rows} rows to {output}.", as_json=as_json, json_file=json_file)
 
