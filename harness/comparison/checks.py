@@ -420,15 +420,24 @@ def _replicate_gaps(side: Sample) -> Iterator[str]:
 
 
 def _half_blocks(pair: Pair) -> list[str]:
-    """Blocks of the processes that both arms share in which one arm has no completed run."""
+    """Blocks of the processes that both arms share in which one arm has no completed run; unless it has one of the same seed in
+    another process, where a campaign that was cut off in the middle of a block went on."""
     sides = (pair.control, pair.candidate)
-    keys = [set(zip(s.runs["invocation"].tolist(), s.runs["block"].tolist(), strict=True)) for s in sides]
-    processes = set.intersection(*({name for name, _ in k} for k in keys)) - {""}
-    here = [{key for key in k if key[0] in processes and key[1] == key[1]} for k in keys]
-    both = here[0] | here[1]
-    return [
-        f"{len(both - own)} of {len(both)} blocks of {s.name}" for s, own in zip(sides, here, strict=True) if both - own
-    ]
+    seeds = [
+        dict(zip(zip(s.runs["invocation"].tolist(), s.runs["block"].tolist(), strict=True), s.runs["seed"].tolist(), strict=True))
+        for s in sides
+    ]  # fmt: skip
+    processes = set.intersection(*({name for name, _ in own} for own in seeds)) - {""}
+    both = {
+        key: seed for own in seeds for key, seed in own.items() if key[0] in processes and key[1] == key[1]
+    }  # a block that is unknown is not itself
+    gaps = []
+    for side, own in zip(sides, seeds, strict=True):
+        there = {seed for seed in own.values() if seed == seed}
+        lost = sum(key not in own and seed not in there for key, seed in both.items())
+        if lost:
+            gaps.append(f"{lost} of {len(both)} blocks of {side.name}")
+    return gaps
 
 
 def check_results(pair: Pair) -> Iterator[Finding]:

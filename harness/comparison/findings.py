@@ -109,9 +109,10 @@ def data_mismatch(control: str, candidate: str) -> Finding:
 def seed_ignored(arm: str, runs: int) -> Finding:
     return Finding(
         "seed-ignored", "refuse",
-        f"All {runs} runs of {arm} gave the same accuracy from different seeds: the seed does nothing, and without a spread "
-        "there is no error to judge by.",
-        "Make the training use its seed (in a script: argument --seed or the variable SEED), then run again.", ACCURACY,
+        f"All {runs} runs of {arm} gave the same accuracy from different seeds: the seed does nothing, or every run diverged "
+        "to one and the same answer. Without a spread there is no error to judge by.",
+        "Make the training use its seed (in a script: argument --seed or the variable SEED), then run again. Where the runs diverged "
+        "(column loss), the arm needs no test.", ACCURACY,
     )  # fmt: skip
 
 

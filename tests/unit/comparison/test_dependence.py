@@ -82,6 +82,12 @@ def test_missing_times_and_half_blocks_are_told() -> None:
     assert "missing-runs" in verdict(a, b.iloc[3:])[1]
     whole = b[b["invocation"] != "p4"]
     assert "missing-runs" not in verdict(a, whole)[1], "an arm that was topped up is no gap in the other"
+    went_on = b.copy()
+    went_on.loc[4, "invocation"] = "p0-again"  # cut off within a block: the rest of it was made in a fresh process
+    assert "missing-runs" not in verdict(a, went_on)[1]
+    elsewhere = went_on.copy()
+    elsewhere.loc[4, "seed"] = 10**6  # another seed is no stand-in
+    assert "missing-runs" in verdict(a, elsewhere)[1]
 
 
 def test_a_seed_counts_once_whatever_the_configuration() -> None:
