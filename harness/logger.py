@@ -252,7 +252,10 @@ def _header_of(path: Path) -> tuple[str, ...]:
         raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
     if not first.endswith(b"\n"):
         return COLUMNS
-    header = tuple(next(csv.reader([first.decode("utf-8-sig", "replace").strip()]), []))
+    try:
+        header = tuple(next(csv.reader([first.decode("utf-8-sig", "replace").strip()]), []))
+    except csv.Error:
+        header = ()
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise StoreError(

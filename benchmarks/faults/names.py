@@ -153,9 +153,7 @@ def names_that_act_on_a_page(folder: Path, quick: bool) -> Shown:
         ElementTree.parse(folder / name)
     for name in ("one.json", "gate.json"):
         json.loads((folder / name).read_text())
-    broken = inside(
-        "gate", "<b>nowhere](x)", "b", "--junitxml", "three.xml", "--markdown", "three.md", cwd=folder
-    )
+    broken = inside("gate", "<b>nowhere](x)", "b", "--junitxml", "three.xml", "--markdown", "three.md", cwd=folder)
     expect(broken.returncode == 4 and not UNSEEN.search(broken.stderr), broken.stderr)
     ElementTree.parse(folder / "three.xml")
     expect("<b>" not in (folder / "three.md").read_text(), "a tag in a broken gate")
