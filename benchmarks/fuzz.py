@@ -55,14 +55,17 @@ class Target:
 # --- inputs -------------------------------------------------------------------------------------------------
 
 ODD = [
-    "", "0", "-1", "nan", "inf", "1e400", "9" * 400, "9" * 5000, "true", "null", "~", "../x", "a.toml", "\0", "\x1b[31m", "\u2028", "\ud7ff", "x" * 300,
-    "é", "=1", '"', "'", "[", "{", "#", "\n", "\r\n", "\t", ",", ";", ":", "- ", "&a", "*a", "!!", "<<", "%", "|", ">", "\ufeff", "2024-01-01",
+    "", "0", "-1", "nan", "inf", "1e400", "9" * 400, "9" * 5000, "true", "null", "~", "../x", "a.toml", "\0", "\x1b[31m", "\u2028",
+    "\ud7ff", "x" * 300,
+    "é", "=1", '"', "'", "[", "{", "#", "\n", "\r\n", "\t", ",", ";", ":", "- ", "&a", "*a", "!!", "<<", "%", "|", ">", "\ufeff",
+    "2024-01-01",
 ]  # fmt: skip
 WORD = st.sampled_from(ODD) | st.text(max_size=12)
 KEYS = st.sampled_from(
-    ("question extends trainer control claim target margin_pp max_slowdown alpha record seeds stage seed_root invocations timeout_s warmup config "
-     "sweep arms presets aliases ladder name git grid one_at_a_time sizes keep lr lr.end epochs steps checks history baseline layers expires run "
-     "experiment candidate budget_pp hard_alpha anchor_seeds preset").split()
+    ["question", "extends", "trainer", "control", "claim", "target", "margin_pp", "max_slowdown", "alpha", "record", "seeds", "stage",
+    "seed_root", "invocations", "timeout_s", "warmup", "config", "sweep", "arms", "presets", "aliases", "ladder", "name", "git", "grid",
+    "one_at_a_time", "sizes", "keep", "lr", "lr.end", "epochs", "steps", "checks", "history", "baseline", "layers", "expires", "run",
+    "experiment", "candidate", "budget_pp", "hard_alpha", "anchor_seeds", "preset"]
 ) | WORD  # fmt: skip
 VALUE: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORD | st.integers(min_value=2**62),
@@ -89,7 +92,8 @@ def toml_file(table: dict[str, Any]) -> str:
 
 EXPERIMENTS = [
     'trainer = "digits"\nseeds = 3\nmargin_pp = 0.1\n[sweep.grid]\n"lr.end" = [0.0, 0.1]\nsteps = [10, 20]\n',
-    'trainer = "digits"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n[arms.config]\nsteps = 20\n[presets.p]\nseeds = 2\n[ladder]\nsizes = [25, 200]\nkeep = ["1/3"]\n',
+    'trainer = "digits"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n[arms.config]\nsteps = 20\n'
+    '[presets.p]\nseeds = 2\n[ladder]\nsizes = [25, 200]\nkeep = ["1/3"]\n',
     'extends = "digits-baseline"\ncontrol = "digits-baseline"\nclaim = "faster"\n[sweep.one_at_a_time]\nsteps = [10]\n',
 ]
 GATES = [
@@ -106,7 +110,8 @@ CSVS = [
     "seed\taccuracy\tblock\tinvocation\n1\t.5\t0\tx\n",
 ]
 ANSWERS = [
-    json.dumps({"id": 1, "status": "completed", "results": [{"arm": "a", "correct": 9, "total": 10, "accuracy": 0.9, "time_s": 1.0, "clock": "c", "data_hash": None,
+    json.dumps({"id": 1, "status": "completed", "results": [{"arm": "a", "correct": 9, "total": 10, "accuracy": 0.9, "time_s": 1.0,
+    "clock": "c", "data_hash": None,
                 "metrics": [["loss", 0.5, 1, ""]], "mask": [2, "wA=="], "steps": 3, "ended_at": "2030-01-01T00:00:00Z"}]}),
     json.dumps({"id": 1, "status": "crashed", "error": "x"}),
     json.dumps({"id": 1, "status": "ready", "fields": {}, "environment": {"fingerprinted": {"cpu": {"name": "x"}}, "context": {}}}),
@@ -131,10 +136,14 @@ def near(real: list[str], made: st.SearchStrategy[str]) -> st.SearchStrategy[str
 
 
 DEEP = [
-    "x = " + "[" * 3000, "x = " + "[" * 40 + "]" * 40, "a" + ".a" * 3000 + " = 1", "a: " + "[" * 3000, "a: " + "{a: " * 300, "- " * 3000, "[" * 100_000,
-    "a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}" + f", *{chr(97 + i)}" * 7 + "]\n" for i in range(9)),
-    "a: &a [*a]", "a: &a {b: *a}", "a: !!int ''", "a: !!bool maybe", "a: !!timestamp x", "a: !!python/object:os.system ls", "a: !!binary é", "x" * 100_000,
-    '[sweep.grid]\n' + "".join(f"k{i} = [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" for i in range(12)), "\x00" * 50, "a,b\n" * 3, '"' * 9999, "seed,accuracy\n" + '1,"' * 500,
+    "x = " + "[" * 3000, "x = " + "[" * 40 + "]" * 40, "a" + ".a" * 3000 + " = 1", "a: " + "[" * 3000, "a: " + "{a: " * 300, "- " * 3000,
+    "[" * 100_000,
+    "a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n"
+    + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}" + f", *{chr(97 + i)}" * 7 + "]\n" for i in range(9)),
+    "a: &a [*a]", "a: &a {b: *a}", "a: !!int ''", "a: !!bool maybe", "a: !!timestamp x", "a: !!python/object:os.system ls",
+    "a: !!binary é", "x" * 100_000,
+    '[sweep.grid]\n' + "".join(f"k{i} = [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" for i in range(12)), "\x00" * 50, "a,b\n" * 3, '"' * 9999,
+    "seed,accuracy\n" + '1,"' * 500,
 ]  # fmt: skip
 
 
@@ -284,10 +293,32 @@ def read_words(words: list[str], folder: Path) -> object:
 TABLES = st.dictionaries(KEYS, VALUE, max_size=6)
 LINES = st.lists(st.lists(WORD, min_size=1, max_size=5).map(",".join), min_size=1, max_size=5).map("\n".join)
 READS = ("compare", "show", "list", "plan", "speedup", "aa", "verify", "export", "import", "summary", "gate")
-OPTIONS = (
-    "--json --claim --target --margin-pp --alpha --seeds --as --map --stage --arm --preset --set --looks --difference-pp --sd-pp --power -q --dry-run "
-    "--results --experiments --markdown=x.md --junitxml=x.xml --completed --no-rerun"
-).split()
+OPTIONS = [
+    "--json",
+    "--claim",
+    "--target",
+    "--margin-pp",
+    "--alpha",
+    "--seeds",
+    "--as",
+    "--map",
+    "--stage",
+    "--arm",
+    "--preset",
+    "--set",
+    "--looks",
+    "--difference-pp",
+    "--sd-pp",
+    "--power",
+    "-q",
+    "--dry-run",
+    "--results",
+    "--experiments",
+    "--markdown=x.md",
+    "--junitxml=x.xml",
+    "--completed",
+    "--no-rerun",
+]
 TARGETS = (
     Target("experiment TOML", near(EXPERIMENTS, TABLES.map(toml_file)), read_toml),
     Target("experiment YAML", near(YAMLS, TABLES.map(lambda t: json.dumps(t, ensure_ascii=False))), read_yaml),

@@ -120,7 +120,8 @@ class Soaked:
             f"| open files | {self.files.text('')} | {self.worker_files.text('')} |",
             f"| time of a run, µs | {self.cost.text('µs')} | |",
             f"| most memory, MiB | {self.peak / mib:.1f} | {self.worker_peak / mib:.1f} |",
-            "", f"{self.runs:,} runs in {self.seconds:.0f} s ({self.rate:.0f} a second) over {STARTS} process starts; {self.stored:,} rows stored, each once.",
+            "", f"{self.runs:,} runs in {self.seconds:.0f} s ({self.rate:.0f} a second) over "
+            f"{STARTS} process starts; {self.stored:,} rows stored, each once.",
         ])  # fmt: skip
 
 

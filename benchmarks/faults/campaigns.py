@@ -79,7 +79,8 @@ def kill_the_campaign(folder: Path, quick: bool) -> Shown:
     for _ in range(3 if quick else 40):
         before = path.read_bytes() if path.exists() else b""
         process = started(*RUN, cwd=folder)
-        until(lambda n=lines(path): lines(path) > n, process)  # type: ignore[misc]
+        stood = lines(path)
+        until(lambda stood=stood: lines(path) > stood, process)  # type: ignore[misc]
         time.sleep(choose.uniform(0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
         ended(process)

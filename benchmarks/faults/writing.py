@@ -467,6 +467,7 @@ def links_and_devices(folder: Path, quick: bool) -> Shown:
         logger.log(seed=1, accuracy=0.5)
     lost = 1 - len(rows_of(folder / "big-disk/s/runs.csv"))
     return Shown(
-        "links and devices in a store", "runs.csv, ledger, lock: a link elsewhere, to nothing, to itself, a pipe, a folder; results/ as a link works",
+        "links and devices in a store",
+        "runs.csv, ledger, lock: a link elsewhere, to nothing, to itself, a pipe, a folder; results/ as a link works",
         times + 1, lost, excerpt(told, *folder.iterdir()),
     )  # fmt: skip
