@@ -137,6 +137,7 @@ def the_folder_is_deleted_under_way(folder: Path, quick: bool) -> Shown:
     kept = folder / "kept"
     path.parent.rename(kept)
     told = said(ended(process), 4, "was deleted, moved or replaced")
+    expect(not path.parent.exists(), "a folder was made in its place")
     stored = rows_of(kept / "runs.csv")
     shutil.move(kept, path.parent)
     said(cli(*RUN, cwd=folder), 0)

@@ -189,7 +189,7 @@ def kill_at_every_call(folder: Path, quick: bool) -> Shown:
     for act in (die_before, die_within, die_after):
         place = folder / act.__name__
         place.mkdir()
-        n, gone, _ = every(place, lambda number, act=act: At(number, act), 9 if quick else 1, 4 if quick else 1)  # type: ignore[misc]
+        n, gone, _ = every(place, lambda number, act=act: At(number, act), 23 if quick else 1, 4 if quick else 1)  # type: ignore[misc]
         times, lost = times + n, lost + gone
     return Shown(
         "`kill -9` of the writer", "before, within and after every call to the system that storing three runs makes", times, lost,
@@ -216,7 +216,11 @@ def kill_at_every_line(folder: Path, quick: bool) -> Shown:
 
     times, lost, _ = every(folder, make, 97 if quick else 3)
     return Shown(
-        "`kill -9` of the writer", "at lines of its Python code, from the first to the last", times, lost, "the same"
+        "`kill -9` of the writer, line by line",
+        "at lines of its Python code, from the first to the last",
+        times,
+        lost,
+        "the same",
     )
 
 
@@ -233,7 +237,7 @@ FAILING = ("open", "write", "fsync", "ftruncate", "pread", "stat", "replace", "m
 
 
 def _refused(folder: Path, quick: bool, number: int, fault_name: str, tried: str, words: str) -> Shown:
-    made = every(folder, lambda at: At(at, refuse(number), FAILING), 3 if quick else 1)
+    made = every(folder, lambda at: At(at, refuse(number), FAILING), 7 if quick else 1)
     expect(words in made[2], f"{words!r} is not in {made[2]!r}")
     return Shown(fault_name, tried, made[0], made[1], excerpt(made[2], *folder.iterdir()))
 

@@ -5,22 +5,26 @@ Each fault holds its own expectations and ends with an error where one of them f
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers import ENVIRON, shared
+from helpers import ENVIRON
+
+from benchmarks.faults.__main__ import MODULES
+from benchmarks.faults.common import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = {
     "writing": {
-        "kill_at_every_call": (50, "cut off and kept in ledger.jsonl"),
+        "kill_at_every_call": (20, "cut off and kept in ledger.jsonl"),
         "kill_at_every_line": (15, ""),
-        "disk_fails": (40, "the disk or its server failed"),
-        "disk_full_at_every_call": (40, "the disk is full"),
-        "server_forgets_the_file": (40, "the disk or its server failed"),
+        "disk_fails": (20, "the disk or its server failed"),
+        "disk_full_at_every_call": (20, "the disk is full"),
+        "server_forgets_the_file": (20, "the disk or its server failed"),
         "no_locks": (20, "cannot be locked: No locks available"),
         "short_writes": (50, "it goes on"),
         "size_limit": (2, "File too large"),
@@ -66,31 +70,35 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    def of(group: str) -> dict[str, dict[str, object]]:
-        def run(folder: Path) -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, "-m", "benchmarks.faults", "--quick", "--json", group]
-            return subprocess.run(
-                command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=900, check=False
-            )
-
-        _, done = shared(tmp_path_factory, f"faults-{group}", run)
-        assert done.returncode == 0, done.stderr
-        shown: dict[str, dict[str, object]] = json.loads(done.stdout)
-        assert list(shown) == list(FAULTS[group]), "a fault has no line here"
-        return shown
-
-    return of
+SLOW = {
+    "kill_the_campaign", "two_campaigns_at_once", "import_is_killed", "what_is_not_committed", "kill_by_the_kernel",
+    "a_folder_that_cannot_be_written", "a_store_that_may_not_be_read", "output_that_cannot_say_it", "answers_that_are_none",
+    "edits_that_change_nothing",
+}  # fmt: skip
+"""Those that take more than four seconds: a dozen processes each."""
 
 
-@pytest.mark.parametrize(("group", "name"), [(group, name) for group, faults in FAULTS.items() for name in faults])
-def test_nothing_completed_is_lost(made, group, name):
-    shown = made(group)[name]
+def _cases() -> list[object]:
+    pairs = [(group, name) for group, faults in FAULTS.items() for name in faults]
+    return [pytest.param(*pair, marks=[pytest.mark.slow] if pair[1] in SLOW else []) for pair in pairs]
+
+
+@pytest.mark.parametrize(("group", "name"), _cases())
+def test_nothing_completed_is_lost(group, name):
+    command = [sys.executable, "-m", "benchmarks.faults", "--quick", "--json", "--only", name, group]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)[name]
     times, words = FAULTS[group][name]
     assert shown["lost"] == 0
     assert shown["times"] >= times, "too few places: this shows nothing"
-    assert words in str(shown["seen"])
+    assert words in shown["seen"]
+
+
+def test_every_fault_stands_here():
+    for group in MODULES:
+        importlib.import_module(f"benchmarks.faults.{group}")
+        assert list(GROUPS[group]) == list(FAULTS[group])
 
 
 @pytest.mark.slow
