@@ -33,7 +33,7 @@ def read_baselines(path: Path) -> dict[str, dict[str, Any]]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
-    except ValueError as problem:  # also text that is not UTF-8
+    except (ValueError, RecursionError) as problem:  # also text that is not UTF-8
         raise StoreError(f"{path}: is no JSON: {problem}. {RESTORE}") from problem
     fault = _fault_of_file(document)
     if fault:
@@ -120,7 +120,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         fault = _fault_of_record(record)
         if fault:

@@ -77,6 +77,7 @@ class ExperimentLogger:
     ) -> None:
         """Write one finished attempt with its metrics; the row of `runs.csv` comes last and makes it count."""
         with self._lock:
+            self._runs.require_in_place()
             if correct_mask is not None:
                 self._write_mask(record.run_id, correct_mask)
             self._write_metrics(record.run_id, tuple(metrics))
@@ -93,17 +94,17 @@ class ExperimentLogger:
 
     def describe(self, experiment: Mapping[str, Any]) -> None:
         """Write `experiment.json`: the resolved experiment that these runs are made for."""
-        write_whole(self.folder / "experiment.json", _json(experiment, indent=1))
+        self._keep(self.folder / "experiment.json", _json(experiment, indent=1))
 
     def keep_environment(self, fingerprint: str, description: Mapping[str, Any]) -> None:
         path = self.folder / "environments" / f"{fingerprint}.json"
         if not is_there(path):
-            write_whole(path, _json(description, indent=1))
+            self._keep(path, _json(description, indent=1))
 
     def keep_patch(self, sha256: str, patch: bytes) -> None:
         path = self.folder / "patches" / f"{sha256}.patch"
         if not is_there(path):
-            write_whole(path, patch)
+            self._keep(path, patch)
 
     def close(self) -> None:
         for file in (self._runs, self._ledger, self._metrics):
@@ -130,6 +131,11 @@ class ExperimentLogger:
             sys.stdout.write(f"{one}\n")
 
     # --- inside ---------------------------------------------------------------------------------------------
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        """Write a file beside the rows; where those went away meanwhile, no folder is made anew in their place."""
+        self._runs.require_in_place()
+        write_whole(path, content)
 
     def _complete(self, fields: dict[str, Any]) -> RunRecord:
         for name in fields:
@@ -255,7 +261,10 @@ def _header_of(path: Path) -> tuple[str, ...]:
         raise StoreError(f"{path}: cannot be read: {problem.strerror}.") from problem
     if not first.endswith(b"\n"):
         return COLUMNS
-    header = tuple(next(csv.reader([first.decode("utf-8-sig", "replace").strip()]), []))
+    try:
+        header = tuple(next(csv.reader([first.decode("utf-8-sig", "replace").strip()]), []))
+    except csv.Error:
+        header = ()
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise StoreError(

@@ -308,6 +308,10 @@ def _check_tables(raw: Mapping[str, Any], where: str) -> None:
     for key in raw.get("sweep", {}):
         if key not in SWEEPS:
             raise SpecError(f"{where}: unknown table [sweep.{key}]. {nearest(key, SWEEPS)}")
+        if not isinstance(raw["sweep"][key], Mapping):
+            raise SpecError(
+                f"{where}: [sweep.{key}] must be a table of keys and their values, found {raw['sweep'][key]!r}."
+            )
     for key, value in raw.get("ladder", {}).items():
         if key not in LADDER_KEYS:
             raise SpecError(f"{where}: [ladder]: unknown key {key!r}. {nearest(key, LADDER_KEYS)}")
@@ -319,6 +323,8 @@ def _check_tables(raw: Mapping[str, Any], where: str) -> None:
     for name, preset in raw.get("presets", {}).items():
         if not isinstance(preset, Mapping):
             raise SpecError(f"{where}: [presets.{name}] must be a table.")
+        if not isinstance(preset.get("config", {}), Mapping):
+            raise SpecError(f"{where}: [presets.{name}.config] must be a table, found {preset['config']!r}.")
         _check_scalars(preset, f"{where}: [presets.{name}]", SETTABLE, ("config", "sweep", "arms"))
 
 

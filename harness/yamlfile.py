@@ -6,6 +6,7 @@ where `compile: off` would be false and `lr: 1e-3` a text. A key that stands twi
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import cache
 from typing import Any
@@ -22,6 +23,7 @@ RESOLVED = (
 )
 
 
+DEEPEST = 256
 MOST_VALUES = 100_000
 """A document that comes to more, with what its aliases repeat, is none that a person wrote."""
 
@@ -30,6 +32,8 @@ def parse(text: str) -> dict[str, Any]:
     """The document's table. Raises ValueError in one sentence that says where."""
     import yaml
 
+    if _brackets_deep(text) > DEEPEST:  # each open bracket would make every word below it slower to read
+        raise ValueError("its lists or tables are nested too deep")
     try:
         found = yaml.load(text, _loader())
     except yaml.YAMLError as problem:
@@ -49,6 +53,12 @@ def parse(text: str) -> dict[str, Any]:
     if _size(found, {}) > MOST_VALUES:
         raise ValueError(f"with what its aliases (*) repeat it comes to more than {MOST_VALUES} values")
     return found
+
+
+def _brackets_deep(text: str) -> int:
+    """How many brackets are open at most, those in texts and comments counted too."""
+    steps = (1 if sign in "[{" else -1 for sign in text if sign in "[]{}")
+    return max(itertools.accumulate(steps), default=0)
 
 
 def _size(value: Any, known: dict[int, float]) -> float:

@@ -45,15 +45,32 @@ def main() -> None:
     else:
         print(table(list(shown.values())))
     if given.write:
-        before, _, rest = given.write.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        given.write.write_text(f"{before}{BEGIN}\n{table(list(shown.values()))}\n{END}{after}", encoding="utf-8")
+        write(given.write, list(shown.values()))
+
+
+def write(page: Path, shown: list[Shown]) -> None:
+    """Put lines into the table of a page: each in the place of its fault's older one, new ones below."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    older, _, after = rest.partition(END)
+    lines = {
+        line.split(" | ")[0]: line
+        for line in older.splitlines()
+        if line.startswith("| ") and "what was tried" not in line
+    }
+    lines |= {line.split(" | ")[0]: line for line in map(line_of, shown)}
+    content = "\n".join([*HEAD, *lines.values()])
+    page.write_text(f"{before}{BEGIN}\n{content}\n{END}{after}", encoding="utf-8")
+
+
+HEAD = ("| fault | what was tried | times | completed runs lost | what the user saw |", "|---|---|---|---|---|")
 
 
 def table(shown: list[Shown]) -> str:
-    lines = ["| fault | what was tried | times | completed runs lost | what the user saw |", "|---|---|---|---|---|"]
-    lines += [f"| {_cell(s.fault)} | {_cell(s.tried)} | {s.times:,} | {s.lost} | {_cell(s.seen)} |" for s in shown]
-    return "\n".join(lines)
+    return "\n".join([*HEAD, *map(line_of, shown)])
+
+
+def line_of(s: Shown) -> str:
+    return f"| {_cell(s.fault)} | {_cell(s.tried)} | {s.times:,} | {s.lost} | {_cell(s.seen)} |"
 
 
 def _cell(text: str) -> str:

@@ -79,7 +79,8 @@ def kill_the_campaign(folder: Path, quick: bool) -> Shown:
     for _ in range(3 if quick else 40):
         before = path.read_bytes() if path.exists() else b""
         process = started(*RUN, cwd=folder)
-        until(lambda n=lines(path): lines(path) > n, process)  # type: ignore[misc]
+        stood = lines(path)
+        until(lambda stood=stood: lines(path) > stood, process)  # type: ignore[misc]
         time.sleep(choose.uniform(0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
         ended(process)
@@ -136,6 +137,7 @@ def the_folder_is_deleted_under_way(folder: Path, quick: bool) -> Shown:
     kept = folder / "kept"
     path.parent.rename(kept)
     told = said(ended(process), 4, "was deleted, moved or replaced")
+    expect(not path.parent.exists(), "a folder was made in its place")
     stored = rows_of(kept / "runs.csv")
     shutil.move(kept, path.parent)
     said(cli(*RUN, cwd=folder), 0)

@@ -79,7 +79,7 @@ def cli(
     """`harness ARGUMENTS` as a process of its own; `bound` by permissions, also where the administrator is not."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *map(str, arguments)], cwd=cwd, env=environment(environ), capture_output=True, text=True,
-        timeout=timeout, check=False, preexec_fn=_bind_to_permissions if bound else None,
+        errors="replace", timeout=timeout, check=False, preexec_fn=_bind_to_permissions if bound else None,
     )  # fmt: skip
 
 

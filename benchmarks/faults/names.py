@@ -29,9 +29,12 @@ AWAY = (
     "ü" * 101,
 )
 EVIL = (
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[click](https://evil.example)", "![x](https://evil.example/p.png)", "a|b|c",
-    "`code`", "**bold**", "\x1b[2J\x1b]0;title\x07", "\x9b31m", "\u202egnp.exe", "=1+1", '=cmd|"/C calc"!A0', "@SUM(A1)", "-2+3+cmd|' /C calc'!A0",
-    "\t=HYPERLINK(\"http://evil.example\")", "a\u2028b", "</td></tr></table>", "<!--", "]]>", "&amp;&#0;", "{{7*7}}", "$(id)", "'; DROP TABLE runs; --", "a\x00b",
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[click](https://evil.example)", "![x](https://evil.example/p.png)",
+    "a|b|c",
+    "`code`", "**bold**", "\x1b[2J\x1b]0;title\x07", "\x9b31m", "\u202egnp.exe", "=1+1", '=cmd|"/C calc"!A0', "@SUM(A1)",
+    "-2+3+cmd|' /C calc'!A0",
+    "\t=HYPERLINK(\"http://evil.example\")", "a\u2028b", "</td></tr></table>", "<!--", "]]>", "&amp;&#0;", "{{7*7}}", "$(id)",
+    "'; DROP TABLE runs; --", "a\x00b",
 )  # fmt: skip
 
 
@@ -130,7 +133,8 @@ def names_that_act_on_a_page(folder: Path, quick: bool) -> Shown:
     write(
         folder,
         "gate.toml",
-        '[[checks]]\nname = "<b>|check"\ncontrol = "evil:control"\ncandidate = "evil"\nmargin_pp = 1\nlayers = ["claim"]\nclaim = "accurate"\n',
+        '[[checks]]\nname = "<b>|check"\ncontrol = "evil:control"\ncandidate = "evil"\nmargin_pp = 1\n'
+        'layers = ["claim"]\nclaim = "accurate"\n',
     )
     gate = inside("gate", "gate.toml", "--markdown", "gate.md", "--junitxml", "gate.xml", cwd=folder)
     expect(gate.returncode in (0, 1, 3, 4), gate.stderr)
@@ -153,14 +157,13 @@ def names_that_act_on_a_page(folder: Path, quick: bool) -> Shown:
         ElementTree.parse(folder / name)
     for name in ("one.json", "gate.json"):
         json.loads((folder / name).read_text())
-    broken = inside(
-        "gate", "<b>nowhere](x)", "b", "--junitxml", "three.xml", "--markdown", "three.md", cwd=folder
-    )
+    broken = inside("gate", "<b>nowhere](x)", "b", "--junitxml", "three.xml", "--markdown", "three.md", cwd=folder)
     expect(broken.returncode == 4 and not UNSEEN.search(broken.stderr), broken.stderr)
     ElementTree.parse(folder / "three.xml")
     expect("<b>" not in (folder / "three.md").read_text(), "a tag in a broken gate")
     seen = next(line for line in inside("show", "evil", cwd=folder).stdout.splitlines() if "title" in line)
-    return Shown("names that act on a page", "HTML, Markdown, escapes of a terminal, bidirectional marks, XML, as arms, hosts, errors, checks",
+    return Shown("names that act on a page",
+    "HTML, Markdown, escapes of a terminal, bidirectional marks, XML, as arms, hosts, errors, checks",
                  len(arms) * (len(commands) + 5), 0, excerpt(seen.partition(":")[0]))  # fmt: skip
 
 

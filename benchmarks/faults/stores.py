@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -58,7 +59,7 @@ HARMLESS: dict[str, Callable[[bytes], bytes]] = {
     "CRLF line ends": lambda data: data.replace(b"\n", b"\r\n"),
     "a BOM": lambda data: b"\xef\xbb\xbf" + data,
     "columns reordered": lambda data: _reordered(data),
-    "every cell quoted": lambda data: b"\n".join(b",".join(b'"%s"' % c for c in line.split(b",")) for line in data[:-1].split(b"\n")) + b"\n",
+    "every cell quoted": lambda data: b'"' + data[:-1].replace(b",", b'","').replace(b"\n", b'"\n"') + b'"\n',
     "a column of one's own": lambda data: b"\n".join(
         line + (b",note" if i == 0 else b",mine") for i, line in enumerate(data[:-1].split(b"\n"))
     ) + b"\n",
@@ -89,13 +90,16 @@ def edits_that_change_nothing(folder: Path, quick: bool) -> Shown:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
-    "a quote left open at the end of a line": (lambda p: _in_line(p, 4, lambda text: text.rpartition(",")[0] + ',"open'), ("line 4", "a quote is left open")),
-    "a quote left open in the last line": (lambda p: _in_line(p, -2, lambda text: text.rpartition(",")[0] + ',"open'), ("a quote is left open",)),
+    "a quote left open at the end of a line": (lambda p: _in_line(p, 4, lambda text: text.rpartition(",")[0] + ',"open'), ("line 4",
+    "a quote is left open")),
+    "a quote left open in the last line": (lambda p: _in_line(p, -2, lambda text: text.rpartition(",")[0] + ',"open'),
+    ("a quote is left open",)),
     "a quote left open in the middle": (lambda p: cells(p, 5, "error", '"open'), ("line 5", "a quote is left open")),
     "a cell too few": (lambda p: _in_line(p, 3, lambda text: text.rpartition(",")[0]), ("line 3", "fields where the header has")),
     "a NUL in a number": (lambda p: cells(p, 6, "correct", "9\0"), ("line 6", "'correct'", "allowed is a whole number")),
     "a word for a number": (lambda p: cells(p, 6, "time_s", "fast"), ("line 6", "'time_s'", "'fast'")),
-    "an accuracy of 940": (lambda p: [cells(p, 6, c, t) for c, t in (("accuracy", "940"), ("correct", ""), ("total", ""))] and None, ("line 6", "940")),
+    "an accuracy of 940": (lambda p: [cells(p, 6, c, t) for c, t in (("accuracy", "940"), ("correct", ""), ("total", ""))] and None,
+    ("line 6", "940")),
     "bytes that are no text": (lambda p: p.write_bytes(p.read_bytes().replace(b"completed", b"\xff\xfe", 1)), ("not UTF-8",)),
     "no header": (lambda p: p.write_bytes(p.read_bytes().partition(b"\n")[2]), ()),
     "an empty line": (lambda p: _in_line(p, 4, lambda text: text + "\n"), ("line 5",)),
@@ -223,10 +227,8 @@ def numbers_that_are_none(folder: Path, quick: bool) -> Shown:
                 from harness.store.frames import read_dataframe
                 from harness.store.read import open_store
 
-                try:
+                with contextlib.suppress(HarnessError):
                     read_dataframe(open_store(place / "results", "there"))
-                except HarnessError:
-                    pass
             times += 1
     return Shown(
         "numbers without end or sense",
@@ -259,13 +261,15 @@ def a_line_of_100_mb(folder: Path, quick: bool) -> Shown:
     said(inside("import", "in.csv", "--as", "there", "--results", ".", cwd=folder), 0)
     said(inside("list", "--results", ".", cwd=folder), 0)
     return Shown(
-        f"a line of {size // 10**6} MB", "an error text, an unfinished last line, a cell of an import", 3, 2 - len([r for r in rows if r["accuracy"]]),
+        f"a line of {size // 10**6} MB", "an error text, an unfinished last line, a cell of an import", 3,
+        2 - len([r for r in rows if r["accuracy"]]),
         excerpt(told, folder),
     )  # fmt: skip
 
 
 DESCRIPTIONS = (
-    "", "{", "[]", "null", '{"arms": 5}', '{"arms": [null]}', '{"arms": [{}]}', '{"arms": [{"name": 5}]}', '{"arms": [{"name": "a", "config": 7}]}',
+    "", "{", "[]", "null", '{"arms": 5}', '{"arms": [null]}', '{"arms": [{}]}', '{"arms": [{"name": 5}]}',
+    '{"arms": [{"name": "a", "config": 7}]}',
     '{"sequential": 7}', '{"sequential": {"confirm": 7}}', '{"not_run": ["a"]}', '{"ladder": 3}', '{"alpha": "small"}', '{"target": [1]}',
     '{"margin_pp": NaN}', '{"seed_slot": -1}', '{"seed_slot": 1e99}', '{"claim": 1}', '{"name": {}}', "[" * 100_000, '{"seed_slot": true}',
 )  # fmt: skip
@@ -312,6 +316,7 @@ def descriptions_that_are_none(folder: Path, quick: bool) -> Shown:
             expect("internal error" not in done.stderr, f"ledger {text[:40]}: {command}: {done.stderr}")
     expect(json.loads((place / "results/exp/experiment.json").read_text())["arms"], "the description was changed")
     return Shown(
-        "experiment.json and the ledger, edited", f"{len(DESCRIPTIONS)} descriptions and {len(ledgers)} ledgers, {len(commands)} commands each",
+        "experiment.json and the ledger, edited",
+        f"{len(DESCRIPTIONS)} descriptions and {len(ledgers)} ledgers, {len(commands)} commands each",
         (len(DESCRIPTIONS) + len(ledgers)) * len(commands), 0, excerpt(told, folder),
     )  # fmt: skip

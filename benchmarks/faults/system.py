@@ -132,7 +132,8 @@ def the_mask_of_new_files(folder: Path, quick: bool) -> Shown:
     """Who may read and write a store is the umask's to say."""
     found = {}
     for mask in ("022", "002", "077"):
-        command = f"umask {mask}; exec \"$0\" -c \"from harness import ExperimentLogger as E; E('s{mask}', results='.').log(seed=1, accuracy=.5)\""
+        program = f"from harness import ExperimentLogger as E; E('s{mask}', results='.').log(seed=1, accuracy=.5)"
+        command = f'umask {mask}; exec "$0" -c "{program}"'
         subprocess.run(["bash", "-c", command, sys.executable], cwd=folder, env=environment(), check=True)
         found[mask] = f"{(folder / f's{mask}/runs.csv').stat().st_mode & 0o777:o}"
     expect(found == {"022": "644", "002": "664", "077": "600"}, f"modes are {found}")

@@ -27,7 +27,8 @@ def evaluate(self, arm, trained, seconds):
 worker.Session._evaluate = evaluate
 LIES = {
     "another run": {"run_id": "../../stolen", "experiment": "other", "seed": 1, "replicate": 0, "block": 0, "attempt": 9, "warmup": True,
-                    "status": "timeout", "config_hash": "0" * 12, "code_hash": "0" * 12, "stage": "final", "lane": "shared", "invocation": "x",
+                    "status": "timeout", "config_hash": "0" * 12, "code_hash": "0" * 12, "stage": "final", "lane": "shared",
+                    "invocation": "x",
                     "environment": "../../../evil", "git_commit": "f" * 40, "experiment_hash": "0", "host": "elsewhere"},
     "a word for a time": {"time_s": "fast"},
     "a list for a count": {"correct": [1]},
@@ -69,7 +70,8 @@ def train(seed, how="fine"):
 LIES = (
     "a word for a time", "a list for a count", "an accuracy of 7", "no accuracy", "an accuracy that is NaN", "a negative time",
     "more right than there are", "an object for a clock", "a mask that is none", "metrics of two fields", "the result of another arm",
-    "true for a count", "garbage", "a list", "an early answer", "an answer to another request", "brackets without end", "half a line", "100 MB",
+    "true for a count", "garbage", "a list", "an early answer", "an answer to another request", "brackets without end", "half a line",
+    "100 MB",
     "a word that is no text", "an escape",
 )  # fmt: skip
 HARMLESS = ("another run", "a fork that comes back")
@@ -134,7 +136,8 @@ def a_worker_that_lies_about_its_run(folder: Path, quick: bool) -> Shown:
     )
     lost = once(rows, ("fine", *HARMLESS), 5)
     return Shown(
-        "a worker that lies about its run", "another run id, experiment, seed, hash, status, a path as its environment; a fork that answers too",
+        "a worker that lies about its run",
+        "another run id, experiment, seed, hash, status, a path as its environment; a fork that answers too",
         len(mine) + len(counted(rows, HARMLESS[1])), lost, "nothing: the row says what the driver knows",
     )  # fmt: skip
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,13 +61,29 @@ class Display:
     finished: int = 0
     warmups: int = 0
     tallies: dict[str, Tally] = field(default_factory=dict)
+    gaps: dict[str, array[float]] = field(default_factory=dict)
+    """Each candidate's differences to the control, in points, over the blocks that are whole."""
     blocks: dict[int, dict[str, float]] = field(default_factory=dict)
-    """Accuracies of this stage by replicate and arm, those that the store had before among them."""
+    """Accuracies of this stage by replicate and arm, of the blocks that are not: a campaign of any length keeps few of them."""
 
     def __post_init__(self) -> None:
-        self.blocks = self.prepared.accuracies()
-        for arm in self.prepared.experiment.arms:
+        experiment = self.prepared.experiment
+        for arm in experiment.arms:
             self.tallies[arm.name] = Tally(done=self.prepared.done.get(arm.name, 0))
+        if experiment.control is not None and len(experiment.candidates) <= MOST_DIFFERENCES:
+            self.gaps = {arm.name: array("d") for arm in experiment.candidates}
+        for replicate, accuracies in self.prepared.accuracies().items() if self.gaps else ():
+            for name, accuracy in accuracies.items():
+                self._place(replicate, name, accuracy)
+
+    def _place(self, replicate: int, arm: str, accuracy: float) -> None:
+        """Keep an accuracy until its block is whole, then the block's differences alone."""
+        block = self.blocks.setdefault(replicate, {})
+        block[arm] = accuracy
+        if block.keys() >= self.tallies.keys():
+            del self.blocks[replicate]
+            for name, gaps in self.gaps.items():
+                gaps.append(_gap(block, name, self.prepared.experiment.control.name))
 
     def take(self, finished: Any) -> None:
         record = finished.record
@@ -77,8 +94,8 @@ class Display:
         if record.status == "completed":
             self.finished += 1
             tally.add(record.accuracy, record.time_s if record.lane == "exclusive" else None)
-            if record.accuracy is not None:
-                self.blocks.setdefault(record.replicate, {})[record.arm] = record.accuracy
+            if record.accuracy is not None and self.gaps:
+                self._place(record.replicate, record.arm, record.accuracy)
         else:
             tally.failed += 1
 
@@ -105,16 +122,17 @@ class Display:
 
     def differences(self) -> list[str]:
         """Each candidate's difference to the control over whole blocks, with limits that hold at whatever time one looks."""
-        experiment = self.prepared.experiment
-        if experiment.control is None or len(experiment.candidates) > MOST_DIFFERENCES:
-            return []
         lines = []
-        for arm in experiment.candidates:
-            both = [b for b in self.blocks.values() if arm.name in b and experiment.control.name in b]
-            if len(both) >= LEAST_BLOCKS:
-                gaps = [100 * (b[arm.name] - b[experiment.control.name]) for b in both]
-                lines.append(_difference(arm.name, gaps))
+        for name, whole in self.gaps.items():
+            control = self.prepared.experiment.control.name
+            gaps = [*whole, *(_gap(b, name, control) for b in self.blocks.values() if name in b and control in b)]
+            if len(gaps) >= LEAST_BLOCKS:
+                lines.append(_difference(name, gaps))
         return lines
+
+
+def _gap(block: Mapping[str, float], candidate: str, control: str) -> float:
+    return 100 * (block[candidate] - block[control])
 
 
 def _difference(name: str, gaps: list[float]) -> str:

@@ -191,9 +191,16 @@ class Turn:
                     self._warm_up(arms)
                     while self.left and not self.state.stopped:
                         self._run_block(self.left[0])
-                        self.left.pop(0)
+                        self._forget(self.left.pop(0))
             except _Restart:
                 continue
+
+    def _forget(self, block: Block) -> None:
+        """A block that was left is never met again: a campaign of any length remembers the open one alone."""
+        for key in ((arm, block.replicate) for arm in block.arms):
+            self.done.discard(key)
+            self.tried.pop(key, None)
+            self.allowed.pop(key, None)
 
     # --- processes ------------------------------------------------------------------------------------------
 

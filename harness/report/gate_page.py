@@ -47,7 +47,8 @@ def gate_markdown(document: Mapping[str, Any], shown: Shown) -> str:
     lines = [f"**{document['gate']['message']}**", "", "| check | layer | verdict | |", "|---|---|---|---|"]
     for check in document["checks"]:
         lines += [
-            f"| {_cell(check['name'])} | {_cell(name)} | {verdict} | {_cell(said)} |" for name, verdict, said in _rows(check)
+            f"| {_cell(check['name'])} | {_cell(name)} | {verdict} | {_cell(said)} |"
+            for name, verdict, said in _rows(check)
         ]
     tables = [
         f"\n### {markdown(name)}\n\n{table_markdown(comparison)}"

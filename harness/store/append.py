@@ -92,23 +92,26 @@ class LineFile:
         try:
             _lock(self._fd)
             try:
-                if not self._in_place():
-                    raise StoreError(
-                        f"{self.path}: was deleted, moved or replaced while this program wrote to it. Nothing was written to what "
-                        "stands there now. Give the same command again: it goes on from the runs that the file holds."
-                    )
+                self.require_in_place()
                 yield
             finally:
                 _unlock(self._fd)
         except OSError as problem:
             raise _failed(self.path, problem) from problem
 
-    def _in_place(self) -> bool:
-        """Whether the file's name still leads to the file that is open: rows written to another one would be lost."""
+    def require_in_place(self) -> None:
+        """Raise StoreError where the file's name no longer leads to the file that is open: rows written to that would be lost."""
         try:
-            return os.path.samestat(self.path.stat(), os.fstat(self._fd))
+            if os.path.samestat(self.path.stat(), os.fstat(self._fd)):
+                return
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            pass
+        except OSError as problem:
+            raise _failed(self.path, problem) from problem
+        raise StoreError(
+            f"{self.path}: was deleted, moved or replaced while this program wrote to it. Nothing was written to what "
+            "stands there now. Give the same command again: it goes on from the runs that the file holds."
+        )
 
     def close(self) -> None:
         if self._fd >= 0:
