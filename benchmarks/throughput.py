@@ -108,7 +108,7 @@ def store_costs(sizes: list[int]) -> list[dict[str, Any]]:
         (experiment,) = load(["nothing.py"], Request(seeds=1))
         arm = experiment.arms[0]
         code = trainer_infos(experiment)[arm.name].code_hash(arm.config) or ""
-        extra = list(rows_of(max(sizes) + 10, "nothing", arm.config_hash, code))[-1:]
+        extra = list(rows_of(1, "nothing", arm.config_hash, code))
         loggers = {}
         for size in sizes:
             loggers[size] = ExperimentLogger("nothing", results=folder / str(size))
