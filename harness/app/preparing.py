@@ -319,7 +319,28 @@ def executor_named(name: str, settings: Mapping[str, str] | None = None) -> Any:
             raise UsageError(f"The executor {name!r} has no option {key!r}. {there}")
     if settings:
         executor.settings = dict(settings)
+        executor.check()
     return executor
+
+
+def submission_text(prepared: Prepared, options: RunOptions) -> str | None:
+    """What the executor would submit to a scheduler, where it does such a thing and something is missing."""
+    from harness.executors.base import Campaign
+
+    preview = getattr(executor_named(options.executor, options.settings), "preview", None)
+    if preview is None or prepared.complete:
+        return None
+    campaign = Campaign(
+        experiment=prepared.experiment,
+        plan=prepared.plan,
+        infos=trainer_infos(prepared.experiment),
+        provenance={},
+        slot=prepared.slot,
+        experiment_hash="",
+        workers=options.workers,
+        folder=prepared.store.folder.resolve(),
+    )
+    return str(preview(campaign))
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:

@@ -68,6 +68,11 @@ class RayExecutor:
         self.settings: dict[str, str] = {}
         self.tell: Callable[[str], None] = lambda line: None
 
+    def check(self) -> None:
+        """Raises UsageError for an option's value that cannot be."""
+        for key in ("cpus", "patience"):
+            _number(self.settings, key)
+
     def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
         ray = _library()
         cpus = _number(self.settings, "cpus")

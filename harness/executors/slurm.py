@@ -73,6 +73,10 @@ class SlurmExecutor:
         self.settings: dict[str, str] = {}
         self.tell: Callable[[str], None] = lambda line: None
 
+    def check(self) -> None:
+        """Raises UsageError for an option's value that cannot be."""
+        Asked.of(self.settings)
+
     def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
         asked = Asked.of(self.settings)
         _library()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import ClassVar
 
 import pytest
-from helpers import counted, kill_session, ledger_of, rows_of, run_cli, says, start_cli, wait_until, write
+from helpers import RANGED, counted, kill_session, ledger_of, rows_of, run_cli, says, start_cli, wait_until, write
 
 from harness.executors.base import Executor
 from harness.executors.slurm import SlurmExecutor
@@ -143,3 +144,73 @@ def test_a_killed_driver_loses_nothing_that_a_job_finished(paused) -> None:
     rows = is_complete(paused, 10)
     assert all(r["status"] == "completed" for r in rows)
     assert len([e for e in ledger_of(paused, "p") if e["event"] == "taken-up"]) == 1
+
+
+GPU = """\
+from pathlib import Path
+
+from ranged import TRAINER as BASE
+
+
+class OnGpu(type(BASE)):
+    name = "on-gpu"
+    libraries = ("torch",)
+    sources = (Path(__file__),)
+
+
+TRAINER = OnGpu()
+"""
+
+
+def script(folder, *options: str, seeds: int = 40) -> list[str]:
+    """The directives of the script that a dry run shows."""
+    given = [word for option in options for word in ("--executor-option", option)]
+    command = ("run", "p.toml", "--seeds", seeds, "--set", "invocations=5", "--executor", "slurm", *given)
+    done = run_cli(*command, "--workers", 2, "--dry-run", "--json", cwd=folder)
+    says(done, 0)
+    text = json.loads(done.stdout)["submission"]
+    assert not (folder / "results").exists(), "a dry run writes nothing"
+    return [line.removeprefix("#SBATCH ") for line in text.splitlines()]
+
+
+def test_the_script_of_a_trainer_without_a_device_has_its_node_to_itself(paused) -> None:
+    lines = script(paused, "minutes=90", "signal_s=120", "partition=night", "account=lab", "qos=low", "constraint=epyc")
+    wanted = [
+        "--array=0-4%2",
+        "--time=90",
+        "--signal=USR2@120",
+        "--requeue",
+        "--exclusive",
+        "--partition=night",
+        "--account=lab",
+    ]
+    assert {*wanted, "--qos=low", "--constraint=epyc", "--job-name=harness-p"} <= set(lines)
+    assert not any("gpu" in line for line in lines)
+    assert "--exclusive" not in script(paused, "exclusive=false")
+
+
+def test_the_script_of_a_trainer_that_names_torch_asks_for_one_gpu_an_element(paused) -> None:
+    write(paused, "ranged.py", RANGED)
+    write(paused, "gpu.py", GPU)
+    write(paused, "p.toml", 'trainer = "gpu.py:TRAINER"\n')
+    assert {"--gpus-per-node=1", "--array=0-4%2"} <= set(script(paused))
+    assert "--exclusive" not in script(paused)
+    lines = script(paused, "gres=gpu:h100:1", "cpus=8", "mem_gb=64", "setup=module load cuda")
+    assert {"--gres=gpu:h100:1", "--cpus-per-task=8", "--mem=64GB", "module load cuda"} <= set(lines)
+    assert not any(line.startswith("--gpus") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("partion=x", "has no option 'partion'. Did you mean 'partition'?"),
+        ("cpus=two", "cpus=two: allowed is a whole number of 1 or more."),
+        ("minutes=0", "minutes=0: allowed is a number above 0."),
+        ("exclusive=yes", "exclusive=yes: allowed is true or false."),
+        ("cluster=moon", "cluster=moon: allowed is slurm, local, debug."),
+        ("minutes", "write KEY=VALUE"),
+    ],
+)
+def test_an_option_that_cannot_be_ends_before_the_first_run(paused, option, words) -> None:
+    says(run_cli("run", "p.toml", "--executor", "slurm", "--executor-option", option, cwd=paused), 2, words)
+    assert not (paused / "results").exists()
