@@ -24,8 +24,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.model.run import RunRecord
 
 NOTHING = "def train(seed):\n    return 0.9\n"
 ROUNDS, APPENDS = 5, 200
@@ -65,36 +69,41 @@ def campaign(workers: int, runs: int, executor: str, settings: dict[str, str]) -
         options = RunOptions(folder / "results", None, executor, workers, settings=settings)
         prepared = prepare_run(experiment, options)
         at: list[tuple[float, bool]] = []
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         report = run(prepared, options, lambda finished: at.append((time.perf_counter(), finished.record.warmup)))
-        end = time.perf_counter()
+        end, cpu = time.perf_counter(), time.process_time() - cpu
         assert not report.missing
     starts = [when for when, warmup in at if warmup][: min(workers, invocations)]
     warm = max(starts)
     after = [when for when, warmup in at if when > warm and not warmup]
-    return {"steady": len(after) / (max(after) - warm), "whole": runs / (end - start), "runs": runs}
+    return {
+        "steady": len(after) / (max(after) - warm),
+        "whole": runs / (end - start),
+        "cpu": cpu / (runs + len(starts)),
+    }
 
 
-def rows_of(count: int, store: str, config_hash: str, code_hash: str) -> Iterator[bytes]:
-    """Rows as a campaign writes them."""
+def records(count: int, config_hash: str, code_hash: str) -> Iterator[RunRecord]:
+    """Runs as a campaign makes them."""
     from harness.model.run import RunRecord
-    from harness.store.schema import row_of
 
     one = RunRecord(
-        run_id="x", experiment=store, arm="nothing", stage="confirm", lane="exclusive", config_hash=config_hash,
+        run_id="x", experiment="nothing", arm="nothing", stage="confirm", lane="exclusive", config_hash=config_hash,
         code_hash=code_hash, attempt=1, correct=None, accuracy=0.9, time_s=1.25e-6, position=0,
         clock="the whole call of the user's function", started_at="2026-01-01T00:00:00.000Z",
         ended_at="2026-01-01T00:00:00.001Z", host="host", device="cpu", python="3.11.7", cpu="AMD EPYC 7763 64-Core Processor",
         peak_memory_bytes=31_000_000, git_commit="0" * 40, git_dirty=False, environment="f9decdc3f152", experiment_hash="0" * 12,
     )  # fmt: skip
-    from dataclasses import replace
-
     for n in range(count):
-        yield row_of(
-            replace(
-                one, run_id=f"{n // 500:012x}.{n % 500}", seed=n, replicate=n, block=n, invocation=f"{n // 500:012x}"
-            )
-        )
+        start = f"{n // 500:012x}"
+        yield replace(one, run_id=f"{start}.{n % 500}", seed=n, replicate=n, block=n, invocation=start)
+
+
+def rows_of(count: int, config_hash: str, code_hash: str) -> Iterator[bytes]:
+    """The same as rows of a store."""
+    from harness.store.schema import row_of
+
+    return map(row_of, records(count, config_hash, code_hash))
 
 
 def store_costs(sizes: list[int]) -> list[dict[str, Any]]:
@@ -108,11 +117,11 @@ def store_costs(sizes: list[int]) -> list[dict[str, Any]]:
         (experiment,) = load(["nothing.py"], Request(seeds=1))
         arm = experiment.arms[0]
         code = trainer_infos(experiment)[arm.name].code_hash(arm.config) or ""
-        extra = list(rows_of(max(sizes) + 10, "nothing", arm.config_hash, code))[-1:]
+        extra = list(rows_of(1, arm.config_hash, code))
         loggers = {}
         for size in sizes:
             loggers[size] = ExperimentLogger("nothing", results=folder / str(size))
-            rows = rows_of(size, "nothing", arm.config_hash, code)
+            rows = rows_of(size, arm.config_hash, code)
             while piece := [row for row, _ in zip(rows, range(10_000), strict=False)]:
                 loggers[size].write_rows(piece)
         os.sync()
@@ -151,6 +160,22 @@ def bare_fsync() -> float:
     return statistics.median(seconds)
 
 
+def spool_costs(count: int = 5000) -> tuple[float, float]:
+    """CPU seconds of the driver for one row that a job wrote: read from its shard, checked, and formatted for the store."""
+    from harness.executors.base import Finished
+    from harness.executors.spool import SpoolReader, SpoolWriter, line_of
+    from harness.store.schema import row_of
+
+    with folder_of_its_own() as folder:
+        lines = [line_of(Finished(record)) for record in records(count, "0" * 12, "0" * 12)]
+        SpoolWriter(folder / "0.jsonl").close()
+        (folder / "0.jsonl").write_bytes(b"".join(lines))
+        start = time.process_time()
+        found = [row_of(finished.record) for finished in SpoolReader(folder).new()]
+        cpu = time.process_time() - start
+    return cpu / len(found), len(b"".join(found)) / len(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", default="1,8,64")
@@ -160,11 +185,16 @@ def main() -> None:
     asked = parser.parse_args()
     print(f"{os.cpu_count()} cores, {platform.platform()}")
     engines = [("local", {})] + ([("ray", {})] if asked.ray else [])
-    print(f"{'executor':<10}{'workers':>8}{'runs':>8}{'runs/s':>10}{'whole':>10}")
+    print(f"{'executor':<10}{'workers':>8}{'runs':>8}{'runs/s':>10}{'whole':>10}{'driver CPU, ms a run':>22}")
     for workers in map(int, filter(None, asked.workers.split(","))):
         for name, settings in engines:
             one = campaign(workers, asked.runs, name, settings)
-            print(f"{name:<10}{workers:>8}{asked.runs:>8}{one['steady']:>10.0f}{one['whole']:>10.0f}", flush=True)
+            print(
+                f"{name:<10}{workers:>8}{asked.runs:>8}{one['steady']:>10.0f}{one['whole']:>10.0f}{1e3 * one['cpu']:>22.2f}",
+                flush=True,
+            )
+    cpu, size = spool_costs()
+    print(f"a row that a job left in the spool: {1e3 * cpu:.3f} ms of the driver's CPU, {size:.0f} bytes")
     sizes = [int(text) for text in asked.rows.split(",") if text]
     if sizes:
         print(f"a write of 500 bytes with its flush, without the harness: {1e3 * bare_fsync():.2f} ms")

@@ -60,7 +60,10 @@ class Prepared:
         out: dict[int, dict[str, float]] = {}
         if not any(self.done.values()):
             return out
-        table = self.store.table()
+        from harness.store.frames import read_columns
+
+        wanted = ("arm", "stage", "status", "warmup", "replicate", "accuracy")
+        table = read_columns(self.store.runs_path, self.store.name, wanted)
         columns = (table.text("arm"), table.text("stage"), table.text("status"), table.flags("warmup").tolist())
         rows = zip(*columns, table.integers("replicate"), table.numbers("accuracy").tolist(), strict=True)
         for arm, stage, status, warm, replicate, accuracy in rows:
@@ -186,9 +189,14 @@ def _trainings(experiment: Experiment, infos: Mapping[str, TrainerInfo], plan: P
 
 def _rows_if_any(store: Store) -> Table | None:
     """The rows of a store; None where its first row was never finished (a campaign that was killed at once)."""
-    from harness.store.read import holds_lines, read_table
+    from harness.store.frames import read_columns
+    from harness.store.read import holds_lines
 
-    return read_table(store.runs_path, store.name) if holds_lines(store.runs_path) else None
+    return read_columns(store.runs_path, store.name, PLANNED_WITH) if holds_lines(store.runs_path) else None
+
+
+PLANNED_WITH = ("arm", "stage", "replicate", "status", "warmup", "config_hash", "code_hash")
+"""The columns that tell what is done."""
 
 
 def trainer_infos(experiment: Experiment) -> dict[str, TrainerInfo]:
@@ -273,13 +281,14 @@ def estimated_hours(experiment: Experiment, plan: Plan, results: Path) -> float 
     """
     import numpy as np
 
-    from harness.store.read import read_table, store_names
+    from harness.store.frames import read_columns
+    from harness.store.read import store_names
 
     wanted = {arm.config_hash: arm.name for arm in experiment.arms}
     seen: dict[str, list[float]] = {}
     for name in store_names(results):
         try:
-            table = read_table(results / name / "runs.csv", name)
+            table = read_columns(results / name / "runs.csv", name, ("config_hash", "time_s"))
             pairs = list(zip(table.text("config_hash"), table.numbers("time_s"), strict=True))
         except StoreError:
             continue
@@ -310,7 +319,28 @@ def executor_named(name: str, settings: Mapping[str, str] | None = None) -> Any:
             raise UsageError(f"The executor {name!r} has no option {key!r}. {there}")
     if settings:
         executor.settings = dict(settings)
+        executor.check()
     return executor
+
+
+def submission_text(prepared: Prepared, options: RunOptions) -> str | None:
+    """What the executor would submit to a scheduler, where it does such a thing and something is missing."""
+    from harness.executors.base import Campaign
+
+    preview = getattr(executor_named(options.executor, options.settings), "preview", None)
+    if preview is None or prepared.complete:
+        return None
+    campaign = Campaign(
+        experiment=prepared.experiment,
+        plan=prepared.plan,
+        infos=trainer_infos(prepared.experiment),
+        provenance={},
+        slot=prepared.slot,
+        experiment_hash="",
+        workers=options.workers,
+        folder=prepared.store.folder.resolve(),
+    )
+    return str(preview(campaign))
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:

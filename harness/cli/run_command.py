@@ -78,7 +78,7 @@ def command(
     for warning in dict.fromkeys(w for one in prepared for w in one.warnings):
         warn(f"warning: {warning}")
     if dry_run:
-        _dry_run(prepared, as_json, json_file)
+        _dry_run(prepared, options, as_json, json_file)
         return
     reports = [campaign(one, options, quiet or as_json) for one in prepared]
     judged = [running.judged_run(report, results) for report in reports]
@@ -160,13 +160,22 @@ def _until_decided(
     running.require_complete(ended.report)
 
 
-def _dry_run(prepared: list[Any], as_json: bool, json_file: Path | None) -> None:
+def _dry_run(prepared: list[Any], options: Any, as_json: bool, json_file: Path | None) -> None:
+    from harness.app.preparing import submission_text
     from harness.report.plan_text import dry_run_text
 
-    documents = [one.as_dict() for one in prepared]
+    scripts = [submission_text(one, options) for one in prepared]
+    documents = [
+        one.as_dict() | ({} if script is None else {"submission": script})
+        for one, script in zip(prepared, scripts, strict=True)
+    ]
+    texts = [
+        dry_run_text(document) + ("" if script is None else f"\n\nWhat would be submitted:\n\n{script.rstrip()}")
+        for document, script in zip(documents, scripts, strict=True)
+    ]
     answer(
         lambda: documents[0] if len(documents) == 1 else {"schema": 1, "experiments": documents},
-        lambda: "\n\n".join(dry_run_text(document) for document in documents),
+        lambda: "\n\n".join(texts),
         as_json=as_json,
         json_file=json_file,
     )

@@ -150,9 +150,14 @@ class Result:
 class Executor(Protocol):
     """Runs a campaign; `on_finished` has stored the attempt when it returns, and only then the next run starts.
 
-    An executor may have more. `options`: the names that `--executor-option` takes, each with what it means; `settings` is then set
-    to what was given of them, as text. `tell`: set, before `run`, to what shows a line to the user. `take_up(folder, on_finished)`:
-    called before what is missing is planned, to store what an earlier campaign of this store left on the way.
+    An executor may have more:
+
+    options   the names that `--executor-option` takes, each with what it means. `settings` is then set to what was given of them, as
+              text, and `check()` raises UsageError for a value that cannot be
+    tell      set, before `run`, to what shows a line to the user
+    take_up   `take_up(folder, on_finished)` stores what an earlier campaign of this store left on the way, before what is missing
+              is planned
+    preview   `preview(campaign)` is the text that it would submit to a scheduler, for `--dry-run`
     """
 
     def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:

@@ -25,11 +25,12 @@ Counts = Mapping[tuple[str, int], int]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a machine says of itself; `refusal` is why it cannot run the campaign, empty where it can."""
+    """What a machine says of itself; `refusal` is why it cannot run the campaign, empty where it can. `niceness`: its priority."""
 
     host: str | None
     machine: str
     refusal: str = ""
+    niceness: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,13 @@ class Place:
     """One seat on one machine: `begin` an invocation, then ask for what is `following` until that is Ended.
 
     An attempt that was given away counts as stored when the next is asked for; only then does the next run start.
-    `folder` is the directory that the campaign was started in.
+    `folder` is the directory that the campaign was started in, `niceness` the priority there, which is taken on where that is allowed:
+    engines start their processes at a low one, and a run would wait for whatever else the machine does.
     """
 
     campaign: Campaign
     folder: str
+    niceness: int = 0
     _given: queue.SimpleQueue[Finished | Ended] = field(default_factory=queue.SimpleQueue)
     _stored: queue.SimpleQueue[Mapping[str, str]] = field(default_factory=queue.SimpleQueue)
     _waits: bool = False
@@ -57,7 +60,9 @@ class Place:
     def facts(self) -> Facts:
         with contextlib.suppress(OSError):  # what a program's arguments name relative to it
             os.chdir(self.folder)
-        return Facts(host_name(), machine_id(), refusal(self.campaign))
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, self.niceness)
+        return Facts(host_name(), machine_id(), refusal(self.campaign), os.nice(0))
 
     def begin(self, invocation: Invocation, lane: str, tried: Counts, spared: Counts, warmups: int) -> None:
         """Start an invocation; returns at once. `tried`: failed attempts by run, `spared` those that use up no retry, `warmups`:

@@ -68,6 +68,11 @@ class RayExecutor:
         self.settings: dict[str, str] = {}
         self.tell: Callable[[str], None] = lambda line: None
 
+    def check(self) -> None:
+        """Raises UsageError for an option's value that cannot be."""
+        for key in ("cpus", "patience"):
+            _number(self.settings, key)
+
     def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
         ray = _library()
         cpus = _number(self.settings, "cpus")
@@ -119,6 +124,7 @@ def _connected(ray: Any, address: str | None, tell: Callable[[str], None]) -> It
                 f"There is no Ray cluster at {wanted!r} ({_first_line(problem)}). Start one with `ray start --head`, name another with "
                 "--executor-option address=HOST:PORT, or unset RAY_ADDRESS: then one is started on this machine."
             ) from problem
+        os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(address="local", include_dashboard=False, **QUIET)
         where = "a cluster of its own on this machine, as none was running,"
     try:
@@ -235,7 +241,7 @@ class _Drive:
             max_restarts=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(spot.node, soft=False),
         )
-        actor = made.remote(self.packed, str(Path.cwd()))
+        actor = made.remote(self.packed, str(Path.cwd()), os.nice(0))
         return Seat(spot, actor, asked=actor.facts.remote())
 
     def _hand_out(self) -> None:
@@ -311,6 +317,11 @@ class _Drive:
         if facts.refusal:
             raise UsageError(f"{facts.refusal} No run was lost; the same command goes on.")
         seat.facts = facts
+        if facts.niceness > os.nice(0):
+            self.tell(
+                f"ray: {facts.host} runs at a low priority (nice {facts.niceness}), so that other programs there make its runs "
+                "slower. Start its node with RAY_worker_niceness=0 in the environment."
+            )
         self.machines[seat.spot.address] = facts.machine
 
     def _spread(self) -> None:

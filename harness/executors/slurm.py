@@ -43,6 +43,9 @@ from harness.store.append import LineFile
 DEFAULT_MINUTES, DEFAULT_POLL_S, DEFAULT_SIGNAL_S = 240, 2.0, 90
 MOST_TIMEOUTS = 20
 """How often an element may reach its time limit and be requeued."""
+FAILED = "failed-jobs"
+"""Beside `runs.csv`: what jobs that ended early said."""
+CUT_OFF = "the job was preempted, at its time limit, or lost its node"
 CLUSTERS = ("slurm", "local", "debug")
 
 
@@ -70,6 +73,10 @@ class SlurmExecutor:
         self.settings: dict[str, str] = {}
         self.tell: Callable[[str], None] = lambda line: None
 
+    def check(self) -> None:
+        """Raises UsageError for an option's value that cannot be."""
+        Asked.of(self.settings)
+
     def run(self, campaign: Campaign, on_finished: Callable[[Finished], None]) -> Result:
         asked = Asked.of(self.settings)
         _library()
@@ -79,7 +86,8 @@ class SlurmExecutor:
             array = _Array(campaign, batch, leases, asked, self.tell)
             lost += array.run()
             for lease in batch:
-                leases.ended(lease)
+                if lease not in array.cut_off:
+                    leases.ended(lease)
         return Result(dict(leases.state.given_up), lost)
 
     def take_up(self, folder: Path, on_finished: Callable[[Finished], None]) -> dict[str, int]:
@@ -234,9 +242,11 @@ class _Array:
     tell: Callable[[str], None]
     place: Path = field(init=False)
     jobs: Jobs = field(init=False)
+    groups: Sequence[Sequence[Lease]] = ()
+    cut_off: list[Lease] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Everything that the jobs make, stored; a sentence for each that ended without its last line."""
+        """Everything that the jobs make, stored; a sentence where some ended without their last line."""
         elements = self._elements()
         self._submit(elements)
         reader = SpoolReader(self.place)
@@ -259,13 +269,13 @@ class _Array:
         name = f"{utc_now()[:19].replace(':', '')}-{uuid.uuid4().hex[:6]}"
         self.place = spool_of(self.campaign.folder) / name
         lane = _lane(self.asked, self.campaign)
-        groups: Sequence[Sequence[Lease]] = [[lease] for lease in self.batch]
+        self.groups = [[lease] for lease in self.batch]
         if self.asked.cluster != "slurm":  # submitit's own start all elements at once
             count = min(self.campaign.workers or 1, len(self.batch))
-            groups = [self.batch[i::count] for i in range(count)]
+            self.groups = [self.batch[i::count] for i in range(count)]
         portable = replace(self.campaign.portable(), plan=replace(self.campaign.plan, invocations=()))
         elements = []
-        for number, leases in enumerate(groups):
+        for number, leases in enumerate(self.groups):
             tried, spared = self.leases.counts_of(*leases)
             plan = replace(portable.plan, invocations=tuple(lease.plan for lease in leases))
             own = replace(portable, plan=plan, attempts=spared, warmups=portable.warmups + leases[0].warmups)
@@ -328,13 +338,21 @@ class _Array:
             if facts.get("refusal"):
                 forget(self.place)
                 raise UsageError(f"{facts['refusal']} No run was lost; the same command goes on.")
-        silent = [Path(e.shard).stem for e in elements if Path(e.shard).stem not in reader.ended]
+        silent = [number for number in range(len(elements)) if str(number) not in reader.ended]
         if not silent:
             forget(self.place)
             return []
-        kept = self.place.with_name(f".failed-{self.place.name}")
+        for number in silent:
+            lease = _under_way(self.leases, self.groups[number], rows_of_shard(Path(elements[number].shard)))
+            if lease is not None:
+                self.cut_off.append(lease)
+                self.leases.lost(lease, why="its job ended early", host=None, lane=elements[number].lane)
+        kept = self.place.parents[1] / FAILED / self.place.name
+        kept.parent.mkdir(exist_ok=True)
         self.place.rename(kept)
-        line = f"elements {', '.join(silent[:8])} of {self.jobs.array} ended early; their logs are in {kept / 'logs'}"
+        forget(self.place)
+        shown = ", ".join(map(str, silent[:8]))
+        line = f"elements {shown} of {self.jobs.array} ended early; their logs are in {kept / 'logs'}"
         self.tell(f"slurm: {line}")
         return [line]
 
@@ -441,8 +459,13 @@ class Element:
         tally.tried = dict(self.tried)
         for record in before:
             tally.count(record)
-        if before:
-            _note_what_was_under_way(tally, before[-1], before, self.lane)
+        leases = list(iter(tally.take, None))
+        cut = _under_way(tally, leases, before) if before else None
+        for one in leases:
+            if one is cut:
+                tally.lost(one, why=CUT_OFF, host=host_name(), lane=self.lane)
+            else:
+                tally.ended(one)
         while lease := tally.take():
             self._run(tally, lease)
             tally.ended(lease)
@@ -467,13 +490,13 @@ class Element:
     __submitit_checkpoint__ = checkpoint
 
 
-def _note_what_was_under_way(tally: Leases, last: RunRecord, rows: Sequence[RunRecord], lane: str) -> None:
-    """The run that a preemption cut off: a failed attempt that nobody is blamed for."""
-    lease = tally.take()
+def _under_way(leases: Leases, candidates: Sequence[Lease], rows: Sequence[RunRecord]) -> Lease | None:
+    """The lease that a job was at after it wrote these rows, set to where it was; None where all its leases were done."""
+    lease = next((one for one in candidates if leases.left_of(one)), None)
     if lease is None:
-        return
-    lease.enter(last.invocation or "")
+        return None
+    lease.enter(rows[-1].invocation or "" if rows else "")
     mine = [row for row in rows if row.invocation == lease.invocation]
     lease.warm = {row.arm for row in mine if row.warmup}
     lease.ran = any(not row.warmup for row in mine)
-    tally.lost(lease, why="the job was preempted, at its time limit, or lost its node", host=host_name(), lane=lane)
+    return lease

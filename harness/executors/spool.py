@@ -23,7 +23,8 @@ from harness.executors.base import Finished
 from harness.logger import checked_record
 from harness.model.run import RunRecord
 from harness.store.append import LineFile
-from harness.store.read import holds_lines, read_table
+from harness.store.frames import read_columns
+from harness.store.read import holds_lines
 from harness.trainer import Metric
 
 SPOOL = "spool"
@@ -151,7 +152,8 @@ class Intake:
 
     def __post_init__(self) -> None:
         path = self.folder / "runs.csv"
-        table = read_table(path, self.folder.name) if holds_lines(path) else None
+        wanted = ("run_id", "arm", "stage", "replicate", "status", "warmup")
+        table = read_columns(path, self.folder.name, wanted) if holds_lines(path) else None
         self._ids = set(table.text("run_id")) if table else set[str]()
         self._done = set[tuple[str, str, str]]()
         if table is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ import numpy as np
 from harness.comparison.frame import FLAGS as FRAME_FLAGS
 from harness.comparison.frame import NUMBERS, TEXTS, Frame, make_frame, text_column
 from harness.errors import StoreError
-from harness.store.large import LARGE_BYTES, large_frame
-from harness.store.read import Store, Table
+from harness.store.large import LARGE_BYTES, large_columns, large_frame
+from harness.store.read import Store, Table, read_table
 from harness.store.schema import FLAGS, FLOATS, INTEGERS
 
 if TYPE_CHECKING:
@@ -27,6 +28,17 @@ def read_frame(store: Store) -> tuple[Frame, int]:
             return large
     table = store.table()
     return frame_of(table), table.torn
+
+
+def read_columns(path: Path, name: str, wanted: Collection[str]) -> Table:
+    """A store's file where only some columns are asked for: of a large one no others are held in memory.
+
+    Raises StoreError as `read_table` does.
+    """
+    columns = large_columns(path, wanted) if is_large(path) else None
+    if columns is None:
+        return read_table(path, name)
+    return Table(name, columns, len(next(iter(columns.values()), [])), 0, path)
 
 
 def is_large(path: Path) -> bool:

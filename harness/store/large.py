@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,35 @@ def large_frame(path: Path, name: str, *, piece_bytes: int = PIECE_BYTES) -> tup
             if whole and not (is_regular(whole, len(names)) and reader.take(whole)):
                 return None
     return (make_frame(reader.columns(), reader.rows, name), torn) if reader.rows else None
+
+
+def large_columns(
+    path: Path, wanted: Collection[str], *, piece_bytes: int = PIECE_BYTES
+) -> dict[str, list[str]] | None:
+    """Some columns of a store's file as text, equal texts one object; those that the file lacks are absent.
+
+    A torn last line is left out. None where the careful reader must look.
+    """
+    import pandas as pd
+
+    with path.open("rb") as file:
+        names = _header(file.readline())
+        if names is None:
+            return None
+        columns: dict[str, list[str]] = {name: [] for name in names if name in wanted}
+        for piece in _pieces(file, piece_bytes):
+            whole = piece[: piece.rfind(b"\n") + 1]
+            if not whole:
+                continue
+            if not is_regular(whole, len(names)):
+                return None
+            data = pd.read_csv(
+                io.BytesIO(whole), header=None, names=names, index_col=False, usecols=list(columns), low_memory=False,
+                dtype="object", keep_default_na=False,
+            )  # fmt: skip
+            for name, cells in columns.items():
+                cells += data[name].tolist()
+    return columns
 
 
 def _header(line: bytes) -> list[str] | None:

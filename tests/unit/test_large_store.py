@@ -16,8 +16,8 @@ from harness.comparison.samples import make_sample, match_blocks
 from harness.errors import StoreError
 from harness.model.run import COLUMNS
 from harness.store import frames
-from harness.store.frames import frame_of, read_frame
-from harness.store.large import is_regular, large_frame
+from harness.store.frames import frame_of, read_columns, read_frame
+from harness.store.large import is_regular, large_columns, large_frame
 from harness.store.read import Store, read_table
 
 CLOCKS = ('training, evaluation', 'the "whole" run', "", '"', "später, anders", "NA", "null", "1.0")  # fmt: skip
@@ -216,3 +216,24 @@ def test_seeds_that_recur_are_counted_as_by_hand(seed: int) -> None:
     sample = make_sample("x", stores)
     assert sample.duplicates == twice
     assert sample.runs["time_s"].tolist() == [stores[number]["time_s"][row] for number, row in kept]
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 700, 1 << 24])
+@pytest.mark.parametrize("torn", ["", "r.x,x,a"])
+def test_some_columns_of_a_large_file_are_those_of_the_careful_reader(
+    tmp_path: Path, piece_bytes: int, torn: str
+) -> None:
+    path = write(tmp_path / "runs.csv", rows(300), torn)
+    wanted = ("arm", "stage", "replicate", "status", "warmup", "clock", "time_s", "no such column")
+    found = large_columns(path, wanted, piece_bytes=piece_bytes)
+    table = read_table(path, "x")
+    assert found == {name: table.text(name) for name in wanted if name in table.columns}
+
+
+def test_some_columns_of_a_file_that_is_not_regular_are_left_to_the_careful_reader(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(frames, "LARGE_BYTES", 0)
+    path = write(tmp_path / "runs.csv", rows(20))
+    assert read_columns(path, "x", ["arm"]).text("arm") == ["a", "b"] * 10
+    path.write_bytes(path.read_bytes() + b"one,two\n")
+    with pytest.raises(StoreError, match="line 22: has 2 fields"):
+        read_columns(path, "x", ["arm"])
