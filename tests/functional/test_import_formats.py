@@ -107,6 +107,23 @@ def test_hyperfine(cli_inside, tmp_path):
     assert "not-interleaved" in document["notes"][0]
 
 
+def test_timings_are_shown_and_judged_as_times_alone(cli_inside):
+    imported(cli_inside, DATA / "hyperfine-1.15.0.json", "--as", "hf")
+    says(cli_inside("verify", "hf", "--no-rerun"), 0)
+    assert "6 runs, 0 warm-ups  0.02234 s, accuracy unknown" in cli_inside("show", "hf").stdout
+    arms = ("hf:sleep 0.02", "hf:sh sometimes.sh")
+    done = cli_inside("compare", *arms, "--claim", "time-only", "--json")
+    says(done, 0)
+    document = json.loads(done.stdout)
+    (one,) = document["comparisons"]
+    assert document["control"]["n_time"] == 6 and document["control"]["n"] == 0 and one["candidate"]["n_time"] == 5
+    assert document["control"]["time_s"]["value"] == pytest.approx(0.0223390583)
+    assert one["verdict"] == "refused" and one["time"]["design"] == "separate" and one["time"]["speedup"]["ci95"] == [None, None]
+    codes = [finding["code"] for finding in one["findings"]]
+    assert "not-interleaved" in codes and codes.count("no-accuracies") == 2 and "crashed-runs" in codes
+    assert cli_inside("gate", *arms, "--margin-pp", 1).returncode == 4, "of accuracy nothing can be said"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
