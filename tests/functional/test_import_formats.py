@@ -118,7 +118,11 @@ def test_timings_are_shown_and_judged_as_times_alone(cli_inside):
     (one,) = document["comparisons"]
     assert document["control"]["n_time"] == 6 and document["control"]["n"] == 0 and one["candidate"]["n_time"] == 5
     assert document["control"]["time_s"]["value"] == pytest.approx(0.0223390583)
-    assert one["verdict"] == "refused" and one["time"]["design"] == "separate" and one["time"]["speedup"]["ci95"] == [None, None]
+    assert (
+        one["verdict"] == "refused"
+        and one["time"]["design"] == "separate"
+        and one["time"]["speedup"]["ci95"] == [None, None]
+    )
     codes = [finding["code"] for finding in one["findings"]]
     assert "not-interleaved" in codes and codes.count("no-accuracies") == 2 and "crashed-runs" in codes
     assert cli_inside("gate", *arms, "--margin-pp", 1).returncode == 4, "of accuracy nothing can be said"
