@@ -60,6 +60,9 @@ def test_what_a_store_exports_comes_back_from_json_lines(cli_inside, tmp_path):
         ('{"seed": 1, "accuracy": 0.9}\n\n{"seed": 2, "accuracy": "high"}\n', ["line 3", "'accuracy'", "'high'"]),
         ('{"seed": 1}\n', ["'accuracy'", "is missing"]),
         ('{"accuracy": 0.9}\n', ["'seed'", "is missing"]),
+        ('{"seed": 1, "accuracy": 0.9, "seed": 2}\n', ["line 1", "'seed' stands twice"]),
+        ('{"seed": 1, "accuracy": 0.9, "a.b": 1, "a": {"b": 2}}\n', ["line 1", "'a.b' stands twice"]),
+        ('{"seed": 1, "accuracy": 0.9, "a": ' + '{"a": ' * 5000 + "1" + "}" * 5001 + "\n", ["line 1", "is not JSON"]),
         ("[{}]\n", ["is a JSON list", "one object a line"]),
         ("{" * 100_000, ["is not JSON"]),
     ],
@@ -144,6 +147,22 @@ def test_times_that_are_none(cli_inside, tmp_path, text, words):
     write(tmp_path, "times.json", text)
     says(cli_inside("import", "times.json", "--as", "x"), 2, *words)
     assert not (tmp_path / "results/x").exists()
+
+
+def test_a_command_of_several_lines_is_one_arm_everywhere(cli_inside, tmp_path):
+    results = [
+        {"command": name, "times": [0.1, 0.2]}
+        for name in ("for i in 1 2\ndo true\ndone", "=cmd|' /C calc'!A0", "=cmd|' /C calc'!A0")
+    ]
+    write(tmp_path, "times.json", json.dumps({"results": results}))
+    document = imported(cli_inside, "times.json", "--as", "odd")
+    described = json.loads((tmp_path / "results/odd/experiment.json").read_text())["arms"]
+    assert (
+        [arm["name"] for arm in described]
+        == list(document["arms"])
+        == list(dict.fromkeys(r["arm"] for r in rows_of(tmp_path, "odd")))
+    )
+    assert len(document["arms"]) == 3, "two results of one name are two arms"
 
 
 def test_a_compressed_file_and_an_unknown_format(cli_inside, tmp_path):
