@@ -119,6 +119,11 @@ def read_pyperf(path: Path, renames: Mapping[str, str]) -> Foreign:
     benchmarks = suite.get("benchmarks")
     if not isinstance(benchmarks, list):
         raise _wrong(path, "pyperf", "benchmarks")
+    version = str(suite.get("version", "1.0"))
+    if not version.startswith("1."):  # the numbers of older files meant something else
+        raise UsageError(
+            f"{path}: is of an older version of pyperf's format ({version}; read is 1.0): python -m pyperf convert FILE -o NEW"
+        )
     common, left_out, seen = _facts(suite), Counter[str](), Counter[str]()
     rows, lines = list[dict[str, str]](), list[str]()
     for place, benchmark in enumerate(benchmarks, 1):

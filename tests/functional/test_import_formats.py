@@ -139,6 +139,8 @@ def test_timings_are_shown_and_judged_as_times_alone(cli_inside):
         ('{"results": [{"command": "ls", "times": [-1.0], "exit_codes": [0]}]}', ["result 1, run 1", "time_s is -1.0"]),
         ('{"results": [{"command": "ls", "times": []}]}', ["holds no runs"]),
         ('{"benchmarks": []}', ["holds no runs"]),
+        ('{"version": 6, "benchmarks": []}', ["an older version", "pyperf convert"]),
+        ('{"benchmarks": [{"runs": [3]}]}', ["is no file of pyperf"]),
         ('{"benchmarks": [{"metadata": {}}]}', ["is no file of pyperf"]),
         ('{"benchmarks": [{"runs": [{"values": [1.0], "warmups": [3]}]}]}', ["'warmups' must be pairs"]),
     ],
