@@ -93,6 +93,8 @@ def test_a_table_of_weights_and_biases_says_what_is_missing(cli_inside, tmp_path
     write(tmp_path, "export.csv", WANDB)
     says(cli_inside("import", "export.csv", "--as", "wb"), 2, "'accuracy'", "is missing", "--map accuracy=THEIR_NAME")
     says(cli_inside("import", "export.csv", "--as", "wb", "--format", "csv"), 2, "'accuracy'", "is missing")
+    write(tmp_path, "runs.csv", "seed,accuracy\n1,0.9\n")
+    says(cli_inside("import", "runs.csv", "--as", "wb", "--format", "wandb"), 2, "no column 'State'", "--format csv")
 
 
 def test_hyperfine(cli_inside, tmp_path):
