@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.comparison.frame import Frame
-from harness.comparison.samples import Sample, Seen, make_sample, told_apart
+from harness.comparison.samples import Sample, Seen, make_sample, timed, told_apart
 from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES, STAGES
@@ -219,15 +219,22 @@ def frozen_anchor(shelf: Shelf, store: Store, control: str) -> str | None:
 
 
 def require_runs(results: Path, control: Sample, candidates: Sequence[Sample]) -> None:
-    """Raise StoreError where nothing can be judged: the control, or every candidate, has no completed run."""
-    empty = [control] * (not control.n) or [c for c in candidates if not c.n]
-    if control.n and len(empty) < max(1, len(candidates)):
+    """Raise StoreError where nothing can be judged: the control, or every candidate, has no completed run.
+
+    Runs of unknown accuracy are judged where their times are known.
+    """
+    empty = [c for c in (control,) if not _has_runs(c)] or [c for c in candidates if not _has_runs(c)]
+    if _has_runs(control) and len(empty) < max(1, len(candidates)):
         return
     raise StoreError(
         f"There are no completed runs of {', '.join(f'{s.name} ({_instead(s)})' for s in empty)}, so there is nothing to judge. "
         f"Every attempt is in {', '.join(dict.fromkeys(str(results / s.rows.source / 'runs.csv') for s in empty))} (columns status "
         "and error). Mend what fails, or raise timeout_s, and give the `harness run` command again: it tries what is missing."
     )
+
+
+def _has_runs(sample: Sample) -> bool:
+    return sample.n > 0 or (sample.untold is not None and timed(sample)[0].rows > 0)
 
 
 def _instead(sample: Sample) -> str:

@@ -69,7 +69,7 @@ def summarise(table: Any, target: float | None) -> Iterator[Summary]:
         k = int(successes(sample.runs, target).sum()) if target is not None and sample.n else None
         yield Summary(
             arm=arm,
-            n=sample.n,
+            n=sample.n if sample.untold is None else sample.untold.rows,
             failed=sample.excluded.get("crashed or timed out", 0),
             warmups=sample.excluded.get("warm-ups", 0),
             accuracy=one_sample(sample.accuracy).estimate() if sample.n else Estimate(None, reason="no runs"),

@@ -58,7 +58,8 @@ def _rows(store: Store, table: Table) -> Iterator[str]:
             for name in COLUMNS:
                 values[name] = parse_cell(name, cells.get(name, ""))
             checked_record(
-                RunRecord(**(values | {"warmup": bool(values["warmup"]), "status": values["status"] or "completed"}))
+                RunRecord(**(values | {"warmup": bool(values["warmup"]), "status": values["status"] or "completed"})),
+                timing="imported" in store.experiment,
             )
         except (ValueError, OverflowError):
             bad = name

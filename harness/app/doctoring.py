@@ -42,13 +42,15 @@ class Asked:
 
 def examine(asked: Asked, results: Path, runner: Runner) -> dict[str, Any]:
     """Every check, and the noise floor of a short A/A. Raises UsageError where the workload is none."""
+    from harness.doctor.cpu import stolen_check
     from harness.doctor.place import Moment, clock_checks
+    from harness.provenance.environment import virtualisation
     from harness.provenance.host import limits
+    from harness.provenance.load import load_between, look
 
     workload = _workload(asked) if asked.seconds > 0 else None
-    before = Moment.now()
+    before, first, held = Moment.now(), look(), limits().throttled
     checks = list(_machine(results))
-    held = limits().throttled
     noise: dict[str, Any] | None = None
     reason = "not asked for (--seconds 0)"
     if workload is not None:
@@ -58,13 +60,15 @@ def examine(asked: Asked, results: Path, runner: Runner) -> dict[str, Any]:
                 reason = ""
             except HarnessError as problem:
                 reason = str(problem).replace(folder, "the temporary store")
-    checks += clock_checks(before, Moment.now())
+    checks.append(stolen_check(load_between(first, look()), tuple(virtualisation())))
     checks += _held_back(held, limits().throttled)
+    checks += clock_checks(before, Moment.now())
+    groups = list(dict.fromkeys(check.group for check in checks))
     return {
         "schema": 1,
         "host": os.uname().nodename,
         "state": worst(checks),
-        "checks": [check.as_dict() for check in checks],
+        "checks": [check.as_dict() for check in sorted(checks, key=lambda check: groups.index(check.group))],
         "noise": noise,
         "noise_reason": reason,
     }

@@ -219,6 +219,8 @@ def _experiment_lines(e: Mapping[str, Any]) -> list[str]:
 def _arm_line(arm: Mapping[str, Any]) -> str:
     accuracy, rate = arm["accuracy"], arm["success"]
     shown = "" if accuracy["value"] is None else f"  {100 * accuracy['value']:.3f} %"
+    if accuracy["value"] is None and arm["time_s"]["value"] is not None:
+        shown = f"  {arm['time_s']['value']:.4g} s, accuracy unknown"
     if accuracy["sd"] is not None:
         shown += f" (sd {100 * accuracy['sd']:.3f} pp)"
     if rate["value"] is not None:

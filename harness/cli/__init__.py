@@ -25,8 +25,8 @@ COMMANDS = {
     "doctor": "Is this machine fit to be timed, and what is the smallest effect worth testing here?",
     "data": "Fetch, verify and list data sets.",
     "verify": "Check a store's integrity and re-run one stored seed.",
-    "import": "Bring a CSV from elsewhere in as a store.",
-    "export": "Write a store as one tidy CSV or JSON Lines file.",
+    "import": "Bring runs of other programs in as a store.",
+    "export": "Write stores as one tidy file, or as runs of a tracking service.",
 }
 
 

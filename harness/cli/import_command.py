@@ -70,6 +70,8 @@ def _renames(maps: tuple[str, ...]) -> dict[str, str]:
 
 
 def _text(done: Imported, results: Path) -> str:
+    from harness.comparison.words import shortened
+
     arms = ", ".join(f"{arm} {count}" for arm, count in done.arms.items())
     what = "" if done.kind == "csv" else f" from a file of {done.kind}"
     lines = [f"Imported {done.rows} rows{what} into {results / done.name}: {arms}."]
@@ -79,7 +81,8 @@ def _text(done: Imported, results: Path) -> str:
             f"Read as separated by {'semicolons' if done.separator == ';' else 'tabs'}: the header has no comma."
         )
     if done.unknown_columns:
-        lines.append(f"Left aside, since a store has no such columns: {', '.join(done.unknown_columns)}.")
+        names = shortened(", ".join(done.unknown_columns), 600)
+        lines.append(f"Left aside, since a store has no such columns: {names}.")
     lines += [f"Note: {note}." for note in done.notes]
     told = ("seed", "accuracy", "time_s", "invocation", "block", "environment", "correct")
     missing = [c for c in told if c in done.missing_columns]

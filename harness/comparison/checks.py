@@ -230,8 +230,11 @@ def check_seeds_used(pair: Pair) -> Iterator[Finding]:
 
 def check_duplicates(pair: Pair) -> Iterator[Finding]:
     for side in (pair.control, pair.candidate):
+        unknown = int(np.isnan(side.runs["seed"]).sum())
         if side.duplicates:
             yield f.duplicate_seeds(side.name, side.duplicates)
+        if unknown:
+            yield f.seeds_unknown(side.name, unknown, side.n)
 
 
 def check_clock(pair: Pair) -> Iterator[Finding]:
@@ -444,7 +447,9 @@ def check_results(pair: Pair) -> Iterator[Finding]:
     """Runs that completed without telling their accuracy: the diverged ones, maybe, and the mean of the others flatters."""
     for side in (pair.control, pair.candidate):
         lost = side.excluded.get(UNTOLD, 0)
-        if lost:
+        if side.untold is not None:
+            yield f.timings_alone(side.name, side.untold.rows)
+        elif lost:
             yield f.no_accuracies(side.name, lost, side.n + lost)
 
 

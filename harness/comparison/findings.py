@@ -223,6 +223,22 @@ def no_accuracies(arm: str, count: int, n: int) -> Finding:
     )  # fmt: skip
 
 
+def timings_alone(arm: str, count: int) -> Finding:
+    return Finding(
+        "no-accuracies", "refuse", f"None of the {count} runs of {arm} tells an accuracy: they are timings alone.",
+        "Ask about time: `--claim time-only`. Whether the change costs accuracy cannot be said from such runs.", ACCURACY,
+    )  # fmt: skip
+
+
+def seeds_unknown(arm: str, count: int, n: int) -> Finding:
+    return Finding(
+        "seeds-unknown", "warn",
+        f"The seeds of {count} of {n} runs of {arm} are unknown: whether one seed was run several times, which makes one run look like "
+        "many, cannot be seen.",
+        "Bring the seeds in with the runs (`harness import FILE --as NAME --map seed=THEIRS`), or let the harness make them.", NOTHING,
+    )  # fmt: skip
+
+
 def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
     return Finding(
         "crashed-runs", "warn", f"{count} attempts of {arm} crashed or timed out beside {n} that completed{example}.",

@@ -64,6 +64,8 @@ class Sample:
     """Other candidates of its store and stage: choosing one of them to be judged alone is a choice, too."""
     tried: tuple[str, ...] = ()
     """Other places (`store:arm`, or a stage) in which the same configuration and code ran beside the same control."""
+    untold: Frame | None = None
+    """Of an arm whose accuracies are all unknown: its completed runs, whose times may be known (another program's timings)."""
     against: Sample | None = None
     """Of a candidate: the control's runs that it is held against, where these are not all of them."""
     config: Mapping[str, Any] | None = None
@@ -122,9 +124,11 @@ def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, lat
         excluded["the same seed of the same configuration in another store"] += int((~fresh).sum())
         kept.append(done.where(fresh))
     rows = concatenate(frames)
+    runs = concatenate(kept)
+    untold = rows.where(completed(rows) & ~rows["warmup"]) if not runs.rows and excluded[UNTOLD] else None
     counted = {k: v for k, v in excluded.items() if v}
     stores = tuple(sorted({frame.source for frame in frames}))
-    return Sample(name, rows, concatenate(kept), counted, duplicates, chosen, stores=stores)
+    return Sample(name, rows, runs, counted, duplicates, chosen, stores=stores, untold=untold)
 
 
 UNTOLD = "without an accuracy"
@@ -218,7 +222,7 @@ TIMELESS = "without a time"
 
 def timed(sample: Sample) -> tuple[Frame, dict[str, int]]:
     """The runs whose time may be used, and how many may not, by reason."""
-    runs, excluded = sample.runs, Counter[str]()
+    runs, excluded = sample.runs if sample.untold is None else sample.untold, Counter[str]()
     shared = runs["lane"] == "shared"
     unknown = ~(runs["time_s"] > 0)
     excluded[SHARED] += int(shared.sum())

@@ -61,7 +61,6 @@ def cpu_checks(found: Processors, environ: Mapping[str, str]) -> Iterator[Check]
     yield _clock(found)
     yield _smt(found)
     yield _load(found)
-    yield _stolen(found)
     yield _quota(found)
     yield _threads(found, environ)
 
@@ -131,11 +130,12 @@ def _load(found: Processors) -> Check:
     )
 
 
-def _stolen(found: Processors) -> Check:
-    share, where = found.load.stolen, " + ".join(found.virtual)
+def stolen_check(load: Load, virtual: tuple[str, ...]) -> Check:
+    """What the hypervisor gave to others in the time of `load`: the longer, the surer."""
+    share, where = load.stolen, " + ".join(virtual)
     if share is None:
         return Check(GROUP, "stolen time", "unknown", "not told")
-    shown = f"{100 * share:.2f} % in {found.load.seconds:.1f} s" + (f" (virtual: {where})" if where else "")
+    shown = f"{100 * share:.2f} % in {load.seconds:.0f} s" + (f" (virtual: {where})" if where else "")
     if share < LITTLE_STOLEN:
         neighbours = (
             "Neighbours on the same hardware are not seen from inside; the noise floor shows them." if where else ""

@@ -32,14 +32,13 @@ def memory_check(free: int | None, total: int | None, limits: Limits) -> Check:
         return Check("memory and disk", "memory", "unknown", "not told")
     limit = limits.memory_bytes
     whole = total if limit is None else min(total, limit)
-    shown = f"{min(free, whole) / GIB:.1f} of {whole / GIB:.1f} GiB free" + (
+    free = min(free, whole, whole if limits.memory_free_bytes is None else limits.memory_free_bytes)
+    shown = f"{free / GIB:.1f} of {whole / GIB:.1f} GiB free" + (
         " (limited by a control group)" if whole < total else ""
     )
     state: State = "bad" if free < NO_MEMORY else "warn" if free < LITTLE_MEMORY else "ok"
     advice = "" if state == "ok" else "A machine that swaps times its disk. See who has it: ps aux --sort -rss | head"
-    return Check(
-        "memory and disk", "memory", state, shown, advice, {"free_bytes": min(free, whole), "total_bytes": whole}
-    )
+    return Check("memory and disk", "memory", state, shown, advice, {"free_bytes": free, "total_bytes": whole})
 
 
 def disk_checks(results: Path) -> Iterator[Check]:

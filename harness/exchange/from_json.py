@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,37 @@ SECONDS = ("second", "")
 
 def read_lines(path: Path, renames: Mapping[str, str]) -> Foreign:
     """One object a run; objects in objects become dotted names. Blank lines are none."""
-    rows, lines = [], []
+    rows, lines = list[dict[str, str]](), list[str]()
     for number, line in enumerate(_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        lines.append(f"line {number}")
-        rows.append(dict(_flat(_object(line, f"{path} line {number}"))))
+        if line.strip():
+            lines.append(f"line {number}")
+            rows.append(_row(line, f"{path} line {number}"))
     return Foreign(table_of(columns_of(rows), path), "jsonl", lines=tuple(lines))
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
+def _row(line: str, where: str) -> dict[str, str]:
+    """The object of a line as cells. Raises UsageError where it is none, or says one name twice."""
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=_once)
+        if isinstance(found, dict):
+            return _once(_flat(found))
     except (ValueError, RecursionError) as problem:
         raise UsageError(
             f"{where}: is not JSON: {problem}. Every line must be one object. Mend it and import again."
         ) from None
-    if not isinstance(found, dict):
-        raise UsageError(
-            f'{where}: is a {type(found).__name__}; every line must be one object, such as {{"seed": 1, "accuracy": 0.94}}.'
-        )
-    return found
+    raise UsageError(
+        f'{where}: is a {type(found).__name__}; every line must be one object, such as {{"seed": 1, "accuracy": 0.94}}.'
+    )
+
+
+def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Pairs as a table. Raises ValueError for a name that stands twice: one of the two would be lost."""
+    out: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in out:
+            raise ValueError(f"the name {name!r} stands twice")
+        out[name] = value
+    return out
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -109,6 +119,11 @@ def read_pyperf(path: Path, renames: Mapping[str, str]) -> Foreign:
     benchmarks = suite.get("benchmarks")
     if not isinstance(benchmarks, list):
         raise _wrong(path, "pyperf", "benchmarks")
+    version = str(suite.get("version", "1.0"))
+    if not version.startswith("1."):  # the numbers of older files meant something else
+        raise UsageError(
+            f"{path}: is of an older version of pyperf's format ({version}; read is 1.0): python -m pyperf convert FILE -o NEW"
+        )
     common, left_out, seen = _facts(suite), Counter[str](), Counter[str]()
     rows, lines = list[dict[str, str]](), list[str]()
     for place, benchmark in enumerate(benchmarks, 1):
@@ -116,10 +131,12 @@ def read_pyperf(path: Path, renames: Mapping[str, str]) -> Foreign:
             raise _wrong(path, "pyperf", f"runs of benchmark {place}")
         facts = common | _facts(benchmark)
         arm = _distinct(facts.get("name") or f"benchmark {place}", seen)
-        runs = [run for run in benchmark["runs"] if isinstance(run, dict)]
+        runs = benchmark["runs"]
+        if not all(isinstance(run, dict) for run in runs):
+            raise _wrong(path, "pyperf", f"runs of benchmark {place}")
         if facts.get("unit", "") not in SECONDS:
             left_out[f"values of {arm!r}, which are no seconds but {facts['unit']}"] += sum(
-                len(r.get("values", ())) for r in runs
+                len(r.get("values") or ()) for r in runs
             )
             continue
         for process, run in enumerate(runs, 1):

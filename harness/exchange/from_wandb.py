@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.exchange.reading import Foreign, csv_table
 from harness.store.read import Table
 
@@ -18,6 +19,11 @@ OWN = {"run_id": "ID", "started_at": "Created", "arm": "Group"}
 def read(path: Path, renames: Mapping[str, str]) -> Foreign:
     """Its rows with their states as ours. Runs that are not over, or finished without an accuracy, are left out and counted."""
     whole, separator = csv_table(path)
+    if "State" not in whole.columns:
+        raise UsageError(
+            f"{path}: is no table of runs of Weights & Biases: it has no column 'State'; it has {', '.join(whole.columns)}. "
+            "Export it from the table of a project's runs, or import it with --format csv."
+        )
     columns = dict(whole.columns)
     for ours, theirs in OWN.items():
         if theirs in columns and ours not in columns and ours not in renames and all(columns[theirs]):

@@ -14,7 +14,7 @@ from harness.files import is_file
 from harness.logger import ExperimentLogger, checked_record
 from harness.model.run import COLUMNS, RunRecord
 from harness.store.read import Table, checked_store_name, holds_lines
-from harness.store.schema import allowed_text, parse_cell, row_of
+from harness.store.schema import allowed_text, cell, parse_cell, row_of
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _record(cells: Mapping[str, str], line: str, number: int, name: str, path: P
     values |= {
         "run_id": values["run_id"] or f"{name}.{number}",
         "experiment": name,
-        "arm": values["arm"] or name,
+        "arm": cell(values["arm"]) or name,  # as it will stand in its rows
         "invocation": None if invocation is None else f"{name}/{invocation}",
         "status": values["status"] or "completed",
         "warmup": bool(values["warmup"]),

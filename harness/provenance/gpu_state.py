@@ -56,7 +56,8 @@ def _state(library: Any, gpu: Gpu) -> GpuState:
 
 def _holders(library: Any, handle: Any) -> tuple[Holder, ...] | None:
     """Processes with a context on the device; a process of another container is a number without a name."""
-    lists = [_ask(library, f"nvmlDeviceGet{kind}RunningProcesses", handle) for kind in ("Compute", "Graphics")]
+    questions = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses")
+    lists = [_ask(library, question, handle) for question in questions]
     if all(found is None for found in lists):
         return None
     by_pid = {int(one.pid): one for found in lists for one in found or ()}

@@ -50,16 +50,19 @@ def clock_source(path: Path = CLOCK_SOURCE) -> str | None:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a control group allows this process: cores (None: no limit), bytes, and how often it was held back so far."""
+    """What a control group allows this process: cores (None: no limit), bytes and what is free of them, and how often it was held
+    back so far.
+    """
 
     cores: float | None = None
     memory_bytes: int | None = None
     throttled: int | None = None
+    memory_free_bytes: int | None = None
 
 
 def limits(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> Limits:
     """The tightest limits of the process's groups and of those above them, of cgroup v2 and v1."""
-    cores, memory, throttled = list[float](), list[int](), list[int]()
+    cores, memory, throttled = list[float](), list[tuple[int, int | None]](), list[int]()
     for controllers, folder in _groups(cgroups, own):
         if "cpu" in controllers:
             cores += _quota(folder)
@@ -67,9 +70,12 @@ def limits(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> Limits:
                 int(n) for n in re.findall(r"^nr_throttled (\d+)", text_of(folder / "cpu.stat"), re.MULTILINE)
             ]
         if "memory" in controllers:
-            told = (text_of(folder / name).strip() for name in ("memory.max", "memory.limit_in_bytes"))
-            memory += [int(size) for size in told if size.isdecimal() and int(size) < UNLIMITED]
-    return Limits(min(cores, default=None), min(memory, default=None), max(throttled, default=None))
+            memory += _memory(folder)
+    free = [left for _, left in memory if left is not None]
+    return Limits(
+        min(cores, default=None), min((whole for whole, _ in memory), default=None), max(throttled, default=None),
+        min(free, default=None),
+    )  # fmt: skip
 
 
 def _groups(cgroups: Path, own: Path) -> Iterator[tuple[tuple[str, ...], Path]]:
@@ -86,6 +92,21 @@ def _groups(cgroups: Path, own: Path) -> Iterator[tuple[tuple[str, ...], Path]]:
                 folder = root.joinpath(*parts[:depth])
                 if folder.is_dir():
                     yield controllers, folder
+
+
+def _memory(folder: Path) -> list[tuple[int, int | None]]:
+    """The limit of a group in bytes and what is free of it, files that may be dropped among it; empty where it is not limited."""
+    for limit, used, files in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        told, taken = text_of(folder / limit).strip(), text_of(folder / used).strip()
+        if not told.isdecimal() or int(told) >= UNLIMITED:
+            continue
+        droppable = re.search(rf"^{files} (\d+)$", text_of(folder / "memory.stat"), re.MULTILINE)
+        room = int(droppable[1]) if droppable else 0
+        return [(int(told), max(0, int(told) - int(taken) + room) if taken.isdecimal() else None)]
+    return []
 
 
 def _quota(folder: Path) -> list[float]:

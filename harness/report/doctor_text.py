@@ -54,8 +54,8 @@ def noise_lines(document: Mapping[str, Any]) -> list[str]:
         f"  the two arms, which do the same: {noise['ratio']['value']:.4f}× [{low:.4f}, {high:.4f}]",
         f"  false alarms where nothing differs, at alpha {noise['alpha']:g}: {_alarms(alarm)}",
         "",
-        f"the smallest difference in time worth testing here (seen {100 * noise['power']:.0f} times of 100 at one-sided alpha "
-        f"{noise['alpha']:g}; in brackets what the short A/A leaves open)",
+        f"the smallest difference in time worth testing here, seen {100 * noise['power']:.0f} times of 100 at one-sided alpha "
+        f"{noise['alpha']:g} (what the A/A leaves open)",
     ]
     for plan in noise["reach"]:
         found = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -94,4 +95,5 @@ def _library() -> Any:
         import mlflow.exceptions
     except ImportError:
         raise UsageError("This needs MLflow: pip install 'speedrun-harness[mlflow]'.") from None
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
     return mlflow

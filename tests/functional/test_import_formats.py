@@ -60,6 +60,9 @@ def test_what_a_store_exports_comes_back_from_json_lines(cli_inside, tmp_path):
         ('{"seed": 1, "accuracy": 0.9}\n\n{"seed": 2, "accuracy": "high"}\n', ["line 3", "'accuracy'", "'high'"]),
         ('{"seed": 1}\n', ["'accuracy'", "is missing"]),
         ('{"accuracy": 0.9}\n', ["'seed'", "is missing"]),
+        ('{"seed": 1, "accuracy": 0.9, "seed": 2}\n', ["line 1", "'seed' stands twice"]),
+        ('{"seed": 1, "accuracy": 0.9, "a.b": 1, "a": {"b": 2}}\n', ["line 1", "'a.b' stands twice"]),
+        ('{"seed": 1, "accuracy": 0.9, "a": ' + '{"a": ' * 5000 + "1" + "}" * 5001 + "\n", ["line 1", "is not JSON"]),
         ("[{}]\n", ["is a JSON list", "one object a line"]),
         ("{" * 100_000, ["is not JSON"]),
     ],
@@ -90,6 +93,8 @@ def test_a_table_of_weights_and_biases_says_what_is_missing(cli_inside, tmp_path
     write(tmp_path, "export.csv", WANDB)
     says(cli_inside("import", "export.csv", "--as", "wb"), 2, "'accuracy'", "is missing", "--map accuracy=THEIR_NAME")
     says(cli_inside("import", "export.csv", "--as", "wb", "--format", "csv"), 2, "'accuracy'", "is missing")
+    write(tmp_path, "runs.csv", "seed,accuracy\n1,0.9\n")
+    says(cli_inside("import", "runs.csv", "--as", "wb", "--format", "wandb"), 2, "no column 'State'", "--format csv")
 
 
 def test_hyperfine(cli_inside, tmp_path):
@@ -107,6 +112,27 @@ def test_hyperfine(cli_inside, tmp_path):
     assert "not-interleaved" in document["notes"][0]
 
 
+def test_timings_are_shown_and_judged_as_times_alone(cli_inside):
+    imported(cli_inside, DATA / "hyperfine-1.15.0.json", "--as", "hf")
+    says(cli_inside("verify", "hf", "--no-rerun"), 0)
+    assert "6 runs, 0 warm-ups  0.02234 s, accuracy unknown" in cli_inside("show", "hf").stdout
+    arms = ("hf:sleep 0.02", "hf:sh sometimes.sh")
+    done = cli_inside("compare", *arms, "--claim", "time-only", "--json")
+    says(done, 0)
+    document = json.loads(done.stdout)
+    (one,) = document["comparisons"]
+    assert document["control"]["n_time"] == 6 and document["control"]["n"] == 0 and one["candidate"]["n_time"] == 5
+    assert document["control"]["time_s"]["value"] == pytest.approx(0.0223390583)
+    assert (
+        one["verdict"] == "refused"
+        and one["time"]["design"] == "separate"
+        and one["time"]["speedup"]["ci95"] == [None, None]
+    )
+    codes = [finding["code"] for finding in one["findings"]]
+    assert "not-interleaved" in codes and codes.count("no-accuracies") == 2 and "crashed-runs" in codes
+    assert cli_inside("gate", *arms, "--margin-pp", 1).returncode == 4, "of accuracy nothing can be said"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -115,6 +141,8 @@ def test_hyperfine(cli_inside, tmp_path):
         ('{"results": [{"command": "ls", "times": [-1.0], "exit_codes": [0]}]}', ["result 1, run 1", "time_s is -1.0"]),
         ('{"results": [{"command": "ls", "times": []}]}', ["holds no runs"]),
         ('{"benchmarks": []}', ["holds no runs"]),
+        ('{"version": 6, "benchmarks": []}', ["an older version", "pyperf convert"]),
+        ('{"benchmarks": [{"runs": [3]}]}', ["is no file of pyperf"]),
         ('{"benchmarks": [{"metadata": {}}]}', ["is no file of pyperf"]),
         ('{"benchmarks": [{"runs": [{"values": [1.0], "warmups": [3]}]}]}', ["'warmups' must be pairs"]),
     ],
@@ -123,6 +151,22 @@ def test_times_that_are_none(cli_inside, tmp_path, text, words):
     write(tmp_path, "times.json", text)
     says(cli_inside("import", "times.json", "--as", "x"), 2, *words)
     assert not (tmp_path / "results/x").exists()
+
+
+def test_a_command_of_several_lines_is_one_arm_everywhere(cli_inside, tmp_path):
+    results = [
+        {"command": name, "times": [0.1, 0.2]}
+        for name in ("for i in 1 2\ndo true\ndone", "=cmd|' /C calc'!A0", "=cmd|' /C calc'!A0")
+    ]
+    write(tmp_path, "times.json", json.dumps({"results": results}))
+    document = imported(cli_inside, "times.json", "--as", "odd")
+    described = json.loads((tmp_path / "results/odd/experiment.json").read_text())["arms"]
+    assert (
+        [arm["name"] for arm in described]
+        == list(document["arms"])
+        == list(dict.fromkeys(r["arm"] for r in rows_of(tmp_path, "odd")))
+    )
+    assert len(document["arms"]) == 3, "two results of one name are two arms"
 
 
 def test_a_compressed_file_and_an_unknown_format(cli_inside, tmp_path):

@@ -92,6 +92,7 @@ NAMES = {"plain seed 7", "longer seed 7", "plain seed 6", "plain seed 8"}
 def test_mlflow_has_every_run_with_configuration_summary_and_history(store: Path) -> None:
     done = harness(store, "export", "steps", "--format", "mlflow", "-o", "tracked")
     assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "the library's own talk is no part of the answer"
     assert "Wrote 4 runs" in done.stdout and "mlflow ui --backend-store-uri sqlite:///" in done.stdout
     runs = read_back(MLFLOW, store / "tracked")
     assert set(runs) == NAMES

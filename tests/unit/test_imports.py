@@ -75,3 +75,14 @@ def test_a_plan_with_its_command_imports_numpy_and_scipy_special_only(name: str,
     names = ("numpy", "scipy.special", *HEAVY)
     arguments = ["plan", name, "--sd-pp", "0.3", "--difference-pp", "0.2"]
     assert loaded(arguments, names, cwd=tmp_path) == ["0", "numpy", "scipy.special"]
+
+
+def test_a_look_of_the_doctor_imports_neither_torch_nor_numpy(tmp_path: object) -> None:
+    names = tuple(name for name in HEAVY if name != "pynvml")
+    assert loaded(["doctor", "--seconds", "0"], ("numpy", "scipy", *names), cwd=tmp_path) == ["0"]
+
+
+def test_the_doctor_needs_no_torch(tmp_path: object) -> None:
+    """Nor does the plugin of pytest, and both without the trackers."""
+    names = ("torch", "pandas", "matplotlib", "ray", "mlflow", "trackio", "wandb")
+    assert loaded(["doctor", "--seconds", "1", "-q"], names, cwd=tmp_path) == ["0"]

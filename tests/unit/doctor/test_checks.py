@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.doctor.check import Check, worst
-from harness.doctor.cpu import Processors, cpu_checks
+from harness.doctor.cpu import Processors, cpu_checks, stolen_check
 from harness.doctor.gpu import gpu_checks
 from harness.doctor.place import Moment, clock_checks, disk_checks, memory_check
 from harness.provenance.gpu import Gpu
@@ -52,9 +52,6 @@ def test_a_quiet_machine_has_nothing_to_mend() -> None:
         ({"load": Load(1.0, 1.0, 0.0, (Busy(7, "make", 1.0),))}, "load", "warn", "top -o"),
         ({"load": Load(1.0, 63.5, 0.0)}, "load", "bad", "top -o"),
         ({"load": Load(1.0, None, 0.0, (Busy(7, "make", 0.5),))}, "load", "warn", "top -o"),
-        ({"load": Load(1.0, 0.0, 0.005)}, "stolen time", "warn", "dedicated host"),
-        ({"load": Load(1.0, 0.0, 0.05)}, "stolen time", "bad", "dedicated host"),
-        ({"load": Load(1.0, 0.0, None)}, "stolen time", "unknown", ""),
         ({"limits": Limits(2.0)}, "share of the cores", "warn", "OMP_NUM_THREADS=2"),
         ({"limits": Limits(2.0)}, "threads", "warn", "OMP_NUM_THREADS=2"),
         ({"limits": Limits(0.5)}, "share of the cores", "warn", "OMP_NUM_THREADS=1"),
@@ -70,6 +67,15 @@ def test_each_trouble_of_the_processor_has_its_remedy(change, name: str, state: 
     }
     if "limits" not in change:
         assert set(others.values()) == {"ok"}, "one trouble is one trouble"
+
+
+@pytest.mark.parametrize(
+    ("share", "state"), [(0.0, "ok"), (0.0005, "ok"), (0.005, "warn"), (0.05, "bad"), (None, "unknown")]
+)
+def test_stolen_time(share: float | None, state: str) -> None:
+    check = stolen_check(Load(60.0, 0.0, share), ("hypervisor",))
+    assert check.state == state and ("dedicated host" in check.advice) == (state in ("warn", "bad"))
+    assert share is None or "in 60 s (virtual: hypervisor)" in check.found
 
 
 def test_the_busy_are_named_and_the_hidden_are_told() -> None:
@@ -132,14 +138,15 @@ def test_no_device_and_a_driver_that_is_silent() -> None:
         (GIB // 2, None, "warn"),
         (GIB // 8, None, "bad"),
         (None, None, "unknown"),
-        (8 * GIB, 2 * GIB, "ok"),
+        (8 * GIB, Limits(None, 2 * GIB), "ok"),
+        (8 * GIB, Limits(None, 2 * GIB, None, GIB // 2), "warn"),
     ],
 )
-def test_memory(free: int | None, limit: int | None, state: str) -> None:
-    check = memory_check(free, 16 * GIB, Limits(memory_bytes=limit))
+def test_memory(free: int | None, limit: Limits | None, state: str) -> None:
+    check = memory_check(free, 16 * GIB, limit or Limits())
     assert check.state == state
     if limit:
-        assert "2.0 of 2.0 GiB" in check.found and "control group" in check.found
+        assert "of 2.0 GiB" in check.found and "control group" in check.found
 
 
 def test_the_disk_of_a_results_folder_that_is_not_there_yet(tmp_path: Path) -> None:

@@ -53,6 +53,16 @@ FREE = {
         (V2, "0::/\n", Limits(None, None, None)),
         (V1, "4:memory:/box\n3:cpu,cpuacct:/\n0::/\n", Limits(1.5, 1 << 30, None)),
         (FREE, "4:memory:/\n1:cpu:/\n", Limits()),
+        (
+            {"memory.max": "4096", "memory.current": "3000", "memory.stat": "anon 1\ninactive_file 500\n"},
+            "0::/\n",
+            Limits(None, 4096, None, 1596),
+        ),
+        (
+            {"memory/memory.limit_in_bytes": "4096", "memory/memory.usage_in_bytes": "5000"},
+            "3:memory:/\n",
+            Limits(None, 4096, None, 0),
+        ),
         ({"cpu.max": "100000 0"}, "0::/\n", Limits()),
         ({}, "", Limits()),
         ({"cpu.max": "50000 100000"}, "0::/../../outside\n", Limits(0.5)),
