@@ -196,7 +196,7 @@ DIVERGED = [
     ("rows", "missing"),
     [
         (BARE, ("There is one arm only", "No arm has both an accuracy and a time", "No run has a time")),
-        (ARMS, ("No speed-up is drawn", "No two arms stand on one axis of time: bb: no-times", "configurations of these arms are not stored")),
+        (ARMS, ("No speed-up is drawn", "No two arms stand on one axis of time: bb: no-times", "these arms are not stored")),
         (FLAT, ("No region: a, bb", "not looked at by a sequential plan")),
         (ONCE, ("No arm has two runs",)),
         (APART, ("No two arms stand on one axis of time: bb: not-interleaved",)),
