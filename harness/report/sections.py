@@ -35,6 +35,8 @@ PLACES = (
     "host", "device", "device_uuid", "driver", "cuda", "cudnn", "torch", "python", "cpu", "lane", "clock", "environment", "code_hash",
     "data_hash",
 )  # fmt: skip
+COLUMNS = frozenset((*RAW, *PLACES, "error", "git_commit", "git_dirty"))
+"""What a report reads of every row."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Grid:
     note: str = ""
     fold: str = ""
     """The line behind which the table is folded; open where it is empty."""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,11 @@ def _once(sentences: Sequence[str]) -> tuple[str, ...]:
 
 def _forest(forest: Forest, name: str) -> Drawn:
     parts = ["Dot and thick bar: estimate and its own 95 % limits."]
+    bare = [row.name for row in forest.rows if row.value is not None and row.low is None]
+    if len(bare) == len(forest.rows):
+        parts = ["Dot: the estimate; there is no spread, or no planned look, to give it limits."]
+    elif bare:
+        parts.append(f"Without limits, as none could be estimated: {listed(bare)}.")
     if forest.together:
         parts.append("Thin bar: 95 % limits that hold for all candidates together.")
     if any(row.shrunk is not None for row in forest.rows):
@@ -368,7 +376,7 @@ def _stage(entry: Mapping[str, Any]) -> Iterator[Grid]:
     except (KeyError, TypeError, ValueError):
         return
     header = ("arm", "n", "accuracy", "vs control", "shrunken", "speed-up", "chance", "fate")
-    yield Grid(header, rows, texts=(0, 7), note=head)
+    yield Grid(header, rows, texts=(0, 7), title=head)
 
 
 def _drift(c: Comparison) -> Section:

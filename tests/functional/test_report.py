@@ -264,6 +264,19 @@ def train(seed, shift=0.0):
 """
 
 
+def test_an_interrupted_write_is_told_and_left_out(cli_inside, tmp_path) -> None:
+    shipped(tmp_path, "exp421-early-stop-lr-cpu")
+    runs = tmp_path / "results/exp421-early-stop-lr-cpu/runs.csv"
+    whole = runs.read_bytes()
+    runs.write_bytes(whole + b"abc,exp421-early")
+    text = " ".join(parsed(made(cli_inside, tmp_path, "exp421-early-stop-lr-cpu")).text)
+    assert "16 bytes of an unfinished last line are left out" in text
+    rows = len(whole.splitlines()) - 1
+    assert f"runs.csv of {rows} rows" in text
+    runs.write_bytes(whole + b"abc,exp421-early\n")
+    says(cli_inside("report", "exp421-early-stop-lr-cpu"), 4, "has 2 fields where the header has")
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------
 
 

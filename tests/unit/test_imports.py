@@ -75,3 +75,21 @@ def test_a_plan_with_its_command_imports_numpy_and_scipy_special_only(name: str,
     names = ("numpy", "scipy.special", *HEAVY)
     arguments = ["plan", name, "--sd-pp", "0.3", "--difference-pp", "0.2"]
     assert loaded(arguments, names, cwd=tmp_path) == ["0", "numpy", "scipy.special"]
+
+
+def test_a_report_imports_what_draws_only_where_it_is_drawn(tmp_path: object) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    rows = ["arm,seed,correct,total"] + [f"{arm},{seed},{9400 + seed % 7},10000" for seed in range(30) for arm in "ab"]
+    (folder / "runs.csv").write_text("\n".join(rows) + "\n")
+    assert loaded(["import", "runs.csv", "--as", "x"], ("torch",), cwd=folder) == ["0"]
+    names = ("jinja2", "matplotlib.pyplot", *HEAVY)
+    assert loaded(["report", "x:a", "--format", "markdown"], names, cwd=folder) == ["0"]
+    assert loaded(
+        ["report", "x:a"], ("torch", "pandas", "scipy.stats", "matplotlib.pyplot", "jinja2", "matplotlib"), cwd=folder
+    ) == [
+        "0",
+        "jinja2",
+        "matplotlib",
+    ]
