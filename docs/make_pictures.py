@@ -50,6 +50,25 @@ def picture(name: str, command: list[str], cwd: Path) -> None:
     )
 
 
+def page_picture(name: str, experiment: str, width: int, height: int) -> None:
+    """The upper part of a report, as Chromium shows it; nothing where there is no browser."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        subprocess.run([sys.executable, "-m", "harness", "report", experiment, "-o", str(page)], cwd=ROOT, check=True)
+        quiet = (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={folder}/profile",
+        )
+        shot = (f"--screenshot={IMAGES / f'{name}.png'}", f"--window-size={width},{height}", page.as_uri())
+        subprocess.run([browser, *quiet, *shot], check=True, capture_output=True)
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +77,7 @@ def main() -> None:
     picture("compare", ["compare", "digits-baseline", "digits-final"], ROOT)
     plot = ["show", "latency-macs-bf16-cpu", "--plot", str(IMAGES / "latency-bf16.svg")]
     subprocess.run([sys.executable, "-m", "harness", *plot], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    page_picture("report", "final-cpu", 1000, 1190)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def resolve(
         tried = _tried(shelf.results, control, c, sample) if tries else ()
         sample = sample if most is None else sample.first(most)
         against = _against(control_name, frames, c, sample, most)
-        against = against and replace(against, epochs_asked=control.epochs_asked)
+        against = against and replace(against, epochs_asked=control.epochs_asked, config=control.config)
         samples.append(replace(sample, tried=tried, against=against))
     return Question(
         control=replace(

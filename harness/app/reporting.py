@@ -63,11 +63,11 @@ def _stores(question: Question) -> list[str]:
 
 
 def _facts(results: Path, name: str) -> StoreFacts:
-    from harness.report.sections import StoreFacts
-    from harness.store.read import existing_store, ledger_of
+    from harness.report.sections import COLUMNS, StoreFacts
+    from harness.store.read import existing_store, ledger_of, read_columns
 
     store = existing_store(results, name)
-    table = store.table()
+    table = read_columns(store.runs_path, name, COLUMNS)
     ledger = store.folder / "ledger.jsonl"
     return StoreFacts(
         name=store.name,

@@ -18,15 +18,11 @@ SIDES = {"right": (1, 0), "left": (-1, 0), "below": (0, -1), "above": (0, 1)}
 def costs_picture(costs: Mapping[str, Any], title: str, ending: str) -> bytes:
     """The picture as a file's content. `costs` is `Costs.as_dict()`; one marker for each setting, 95 % limits as bars.
 
-    Raises UsageError where matplotlib is not installed or the ending is none that it can draw here.
+    Raises UsageError where the ending is none that it can draw.
     """
     if ending not in ENDINGS:
         raise UsageError(f"A picture ends in {', '.join('.' + e for e in ENDINGS)}; found {'.' + ending!r}.")
-    try:
-        import matplotlib
-    except ImportError:
-        raise UsageError("A plot needs matplotlib: pip install 'speedrun-harness[plot]'.") from None
-    matplotlib.use("Agg")
+    import matplotlib
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")

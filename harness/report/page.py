@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from harness.report.plain import listed, plain
+from harness.report.plain import listed, name_of, plain
 from harness.report.sections import Chapter, Drawn, Section, alone_line
 
 VERDICTS = ("pass", "fail", "inconclusive", "refused")
@@ -102,7 +102,7 @@ def _chapter(chapter: Chapter, place: int) -> dict[str, Any]:
     key = f"e{place}"
     return {
         "key": key,
-        "name": plain(chapter.name),
+        "name": name_of(chapter.name),
         "question": plain(chapter.question),
         "terms": chapter.terms,
         "verdicts": told_first([Said(*one) for one in chapter.verdicts]),

@@ -99,8 +99,8 @@ def _section(section: Section, level: str) -> Iterator[str]:
 
 
 def _grid(grid: Grid) -> Iterator[str]:
-    if grid.fold:
-        yield f"{escaped(grid.fold)}:"
+    if grid.fold or grid.title:
+        yield f"{escaped(grid.fold or grid.title)}:"
     rows = grid.rows[:MOST_ROWS]
     aligned = ["---" if i in grid.texts else "---:" for i in range(len(grid.header))]
     lines = [_line(grid.header), "|" + "|".join(aligned) + "|", *(_line(row) for row in rows)]

@@ -11,7 +11,7 @@ from harness.comparison.compare import Comparison
 from harness.comparison.words import counted, look_lines, number, percent_interval
 from harness.model.estimate import Estimate
 from harness.report.ladder_text import entry_text
-from harness.report.plain import listed, plain
+from harness.report.plain import listed, name_of, plain
 from harness.report.plan_text import not_run_lines
 from harness.report.plots.accuracy_time import accuracy_time_of, draw_accuracy_time, reasons_of
 from harness.report.plots.drift import Drift, draw_drift, drift_of
@@ -35,6 +35,8 @@ PLACES = (
     "host", "device", "device_uuid", "driver", "cuda", "cudnn", "torch", "python", "cpu", "lane", "clock", "environment", "code_hash",
     "data_hash",
 )  # fmt: skip
+COLUMNS = frozenset((*RAW, *PLACES, "error", "git_commit", "git_dirty"))
+"""What a report reads of every row."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Grid:
     note: str = ""
     fold: str = ""
     """The line behind which the table is folded; open where it is empty."""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Chapter:
     def verdicts(self) -> list[tuple[str, str, str]]:
         """Candidate, verdict, and what it rests on."""
         return [
-            (plain(one.candidate.name), one.verdict, plain(one.headline.removeprefix(f"{one.verdict.upper()}: ")))
+            (name_of(one.candidate.name), one.verdict, plain(one.headline.removeprefix(f"{one.verdict.upper()}: ")))
             for one in self.comparison.comparisons
         ]
 
@@ -168,7 +171,7 @@ def _differences(c: Comparison) -> Section:
             missing.append(found.reason)
         else:
             figures.append(_forest(found, name))
-    header, *rows = [tuple(plain(cell) for cell in row) for row in table_rows(c)]
+    header, *rows = [tuple(name_of(cell) for cell in row) for row in table_rows(c)]
     grid = Grid(("arm", *(name or "~" for name in header[1:])), tuple(rows), texts=(0,))
     says = (
         ["`~` stands where “no difference” lies within the 95 % limits: nothing is said there."]
@@ -185,6 +188,11 @@ def _once(sentences: Sequence[str]) -> tuple[str, ...]:
 
 def _forest(forest: Forest, name: str) -> Drawn:
     parts = ["Dot and thick bar: estimate and its own 95 % limits."]
+    bare = [row.name for row in forest.rows if row.value is not None and row.low is None]
+    if len(bare) == len(forest.rows):
+        parts = ["Dot: the estimate; there is no spread, or no planned look, to give it limits."]
+    elif bare:
+        parts.append(f"Without limits, as none could be estimated: {listed(bare)}.")
     if forest.together:
         parts.append("Thin bar: 95 % limits that hold for all candidates together.")
     if any(row.shrunk is not None for row in forest.rows):
@@ -357,7 +365,7 @@ def _stage(entry: Mapping[str, Any]) -> Iterator[Grid]:
     try:
         rows = tuple(
             (
-                plain(arm["arm"]), f"{arm['n']}", f"{100 * arm['accuracy']:.3f} %", f"{number(arm['difference_pp'], 3, sign=True)} pp",
+                name_of(arm["arm"]), f"{arm['n']}", f"{100 * arm['accuracy']:.3f} %", f"{number(arm['difference_pp'], 3, sign=True)} pp",
                 f"{number(arm['shrunk_pp'], 3, sign=True)} pp", "" if arm["speedup"] is None else f"{arm['speedup']:.3f}×",
                 f"{100 * arm['chance']:.0f} %", "went on" if arm["kept"] else plain(f"dropped: {arm['reason']}"),
             )
@@ -368,7 +376,7 @@ def _stage(entry: Mapping[str, Any]) -> Iterator[Grid]:
     except (KeyError, TypeError, ValueError):
         return
     header = ("arm", "n", "accuracy", "vs control", "shrunken", "speed-up", "chance", "fate")
-    yield Grid(header, rows, texts=(0, 7), note=head)
+    yield Grid(header, rows, texts=(0, 7), title=head)
 
 
 def _drift(c: Comparison) -> Section:
@@ -432,13 +440,13 @@ def _findings(c: Comparison) -> Section:
 
 
 def _whom(names: Sequence[str]) -> str:
-    return listed(dict.fromkeys(plain(name) for name in names), 8)
+    return listed(dict.fromkeys(name_of(name) for name in names), 8)
 
 
 def _environment(stores: Sequence[StoreFacts]) -> Section:
     rows = []
     for store in stores:
-        name = (plain(store.name),) if len(stores) > 1 else ()
+        name = (name_of(store.name),) if len(stores) > 1 else ()
         rows += [(*name, what, value, count) for what, value, count in _places(store)]
     header = (("store",) if len(stores) > 1 else ()) + ("what", "value", "runs")
     texts = tuple(range(len(header) - 1))
@@ -486,7 +494,7 @@ def _ledger(stores: Sequence[StoreFacts]) -> Section:
     for store in stores:
         if not store.ledger:
             missing.append(
-                f"{plain(store.name)} has no ledger: what was asked of these runs, and when, is not written down."
+                f"{name_of(store.name)} has no ledger: what was asked of these runs, and when, is not written down."
             )
             continue
         shown = store.ledger[-MOST_LEDGER:]
@@ -497,7 +505,7 @@ def _ledger(stores: Sequence[StoreFacts]) -> Section:
         note = (
             f"The first {gone} of {len(store.ledger)} entries are left out: they are in ledger.jsonl." if gone else ""
         )
-        fold = f"{len(store.ledger)} entries of {plain(store.name)}"
+        fold = f"{len(store.ledger)} entries of {name_of(store.name)}"
         grids.append(Grid(("at", "event", "what"), rows, texts=(0, 1, 2), note=note, fold=fold))
     return Section("ledger", "Ledger", grids=tuple(grids), missing=tuple(missing))
 
@@ -508,7 +516,7 @@ def _raw(stores: Sequence[StoreFacts]) -> Section:
         grids += [grid for grid in (_failed(store), _rows_of(store)) if grid is not None]
         if store.torn:
             missing.append(
-                f"{plain(store.name)}: {store.torn} bytes of an unfinished last line are left out (an interrupted write)."
+                f"{name_of(store.name)}: {store.torn} bytes of an unfinished last line are left out (an interrupted write)."
             )
     return Section("runs", "Runs", grids=tuple(grids), missing=tuple(missing))
 
@@ -523,13 +531,15 @@ def _failed(store: StoreFacts) -> Grid | None:
     cells = [store.text(name) for name in columns]
     rows = tuple(tuple(plain(column[i], 240) for column in cells) for i in gone[:MOST_FAILED])
     more = len(gone) - len(rows)
-    note = f"{more} further attempts are left out: `harness export {plain(store.name)}` writes all." if more > 0 else ""
+    note = (
+        f"{more} further attempts are left out: `harness export {name_of(store.name)}` writes all." if more > 0 else ""
+    )
     return Grid(
         columns,
         rows,
         texts=(0, 2, 3, 4),
         note=note,
-        fold=f"{len(gone)} attempts of {plain(store.name)} that did not complete",
+        fold=f"{len(gone)} attempts of {name_of(store.name)} that did not complete",
     )
 
 
@@ -540,14 +550,14 @@ def _rows_of(store: StoreFacts) -> Grid:
     shown = min(store.rows, MOST_ROWS)
     rows = tuple(tuple(_cell(name, column[i]) for name, column in zip(names, cells, strict=True)) for i in range(shown))
     more = store.rows - shown
-    note = f"{more} further rows are left out: `harness export {plain(store.name)}` writes all." if more else ""
+    note = f"{more} further rows are left out: `harness export {name_of(store.name)}` writes all." if more else ""
     texts = tuple(
         i
         for i, name in enumerate(names)
         if name in ("arm", "stage", "invocation", "status", "warmup", "started_at", "host")
     )
     return Grid(
-        tuple(names), rows, texts=texts, note=note, fold=f"Rows of {plain(store.name)}: {shown} of {store.rows}"
+        tuple(names), rows, texts=texts, note=note, fold=f"Rows of {name_of(store.name)}: {shown} of {store.rows}"
     )
 
 
@@ -565,4 +575,4 @@ def alone_line(c: Comparison) -> str:
     """One arm in a sentence, where there is nothing to judge."""
     e: Estimate = c.control.accuracy
     reach = "" if e.low is not None else " (no limits: fewer than two different runs)"
-    return f"{plain(c.control.name)} alone: accuracy {percent_interval(e)} over {counted(c.control.n, 'run')}{reach}; nothing is judged."
+    return f"{name_of(c.control.name)} alone: accuracy {percent_interval(e)} over {counted(c.control.n, 'run')}{reach}; nothing is judged."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import pytest
@@ -70,14 +69,7 @@ def test_a_store_without_them_shows_none(cli_inside, tmp_path):
     assert not (tmp_path / "costs.svg").exists()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is not None, reason="matplotlib is installed")
-def test_without_matplotlib_a_plot_says_what_to_install(measured, tmp_path):
-    says(measured("show", "widths", "--plot", "costs.svg"), 2, "speedrun-harness[plot]")
-
-
-@pytest.mark.train
 def test_the_picture_names_every_arm_and_is_the_same_twice(measured, tmp_path):
-    pytest.importorskip("matplotlib")
     says(measured("show", "widths", "--plot", "costs.svg"), 0)
     picture = (tmp_path / "costs.svg").read_text()
     assert picture.startswith("<?xml") and all(f">{arm}<" in picture for arm in ("wide", "middle", "narrow"))

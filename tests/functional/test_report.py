@@ -99,12 +99,9 @@ def test_a_page_holds_the_numbers_of_compare(cli_inside, tmp_path) -> None:
 
 def test_a_page_is_the_same_when_it_is_made_again_by_another_process(tmp_path) -> None:
     """The first look is noted in the ledger before the page is made, so the second page says no more than the first."""
-    shipped(tmp_path, "exp421-early-stop-lr-cpu", "final-cpu")
+    shipped(tmp_path, "final-cpu")
     for name in ("first", "second"):
-        done = run_cli(
-            "report", "exp421-early-stop-lr-cpu", "final-cpu", "-o", f"{name}.html", "--plots", name, cwd=tmp_path
-        )
-        says(done, 0)
+        says(run_cli("report", "final-cpu", "-o", f"{name}.html", "--plots", name, cwd=tmp_path), 0)
     assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()
     plots = sorted(p.name for p in (tmp_path / "first").iterdir())
     assert "final-cpu-forest-accuracy.svg" in plots and len(plots) == 5
@@ -196,7 +193,7 @@ DIVERGED = [
     ("rows", "missing"),
     [
         (BARE, ("There is one arm only", "No arm has both an accuracy and a time", "No run has a time")),
-        (ARMS, ("No speed-up is drawn", "No two arms stand on one axis of time: bb: no-times", "configurations of these arms are not stored")),
+        (ARMS, ("No speed-up is drawn", "No two arms stand on one axis of time: bb: no-times", "these arms are not stored")),
         (FLAT, ("No region: a, bb", "not looked at by a sequential plan")),
         (ONCE, ("No arm has two runs",)),
         (APART, ("No two arms stand on one axis of time: bb: not-interleaved",)),
@@ -262,6 +259,19 @@ def train(seed, shift=0.0):
     draw = random.Random(f"{seed} {shift}")
     return round(10_000 * (0.94 + shift / 100 + draw.gauss(0, 0.001))), 10_000
 """
+
+
+def test_an_interrupted_write_is_told_and_left_out(cli_inside, tmp_path) -> None:
+    shipped(tmp_path, "exp421-early-stop-lr-cpu")
+    runs = tmp_path / "results/exp421-early-stop-lr-cpu/runs.csv"
+    whole = runs.read_bytes()
+    runs.write_bytes(whole + b"abc,exp421-early")
+    text = " ".join(parsed(made(cli_inside, tmp_path, "exp421-early-stop-lr-cpu")).text)
+    assert "16 bytes of an unfinished last line are left out" in text
+    rows = len(whole.splitlines()) - 1
+    assert f"runs.csv of {rows} rows" in text
+    runs.write_bytes(whole + b"abc,exp421-early\n")
+    says(cli_inside("report", "exp421-early-stop-lr-cpu"), 4, "has 2 fields where the header has")
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------

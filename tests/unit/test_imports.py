@@ -86,3 +86,21 @@ def test_the_doctor_needs_no_torch(tmp_path: object) -> None:
     """Nor does the plugin of pytest, and both without the trackers."""
     names = ("torch", "pandas", "matplotlib", "ray", "mlflow", "trackio", "wandb")
     assert loaded(["doctor", "--seconds", "1", "-q"], names, cwd=tmp_path) == ["0"]
+
+
+def test_a_report_imports_what_draws_only_where_it_is_drawn(tmp_path: object) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    rows = ["arm,seed,correct,total"] + [f"{arm},{seed},{9400 + seed % 7},10000" for seed in range(30) for arm in "ab"]
+    (folder / "runs.csv").write_text("\n".join(rows) + "\n")
+    assert loaded(["import", "runs.csv", "--as", "x"], ("torch",), cwd=folder) == ["0"]
+    names = ("jinja2", "matplotlib.pyplot", *HEAVY)
+    assert loaded(["report", "x:a", "--format", "markdown"], names, cwd=folder) == ["0"]
+    assert loaded(
+        ["report", "x:a"], ("torch", "pandas", "scipy.stats", "matplotlib.pyplot", "jinja2", "matplotlib"), cwd=folder
+    ) == [
+        "0",
+        "jinja2",
+        "matplotlib",
+    ]

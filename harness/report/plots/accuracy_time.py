@@ -10,7 +10,7 @@ from scipy import special
 
 from harness.comparison.compare import ArmSummary, Comparison
 from harness.model.estimate import Estimate
-from harness.report.plain import listed, plain
+from harness.report.plain import listed, name_of
 from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent, times_of, untimed
 from harness.stats.regions import ellipse_reach
@@ -52,7 +52,7 @@ def accuracy_time_of(comparison: Comparison) -> AccuracyTime | Absent:
     if not frames:
         return Absent(UNKNOWN_RUNS)
     candidates = [(i, one, untimed(one)) for i, one in enumerate(comparison.comparisons, 1)]
-    left_out = tuple((plain(one.candidate.name), why) for _, one, why in candidates if why)
+    left_out = tuple((name_of(one.candidate.name), why) for _, one, why in candidates if why)
     there = [(i, one.candidate) for i, one, why in candidates if not why]
     control = comparison.comparisons[0].control if comparison.comparisons else comparison.control
     if candidates and not there:
@@ -77,7 +77,7 @@ def _point(place: int, arm: ArmSummary, starts: int) -> ArmPoint | None:
     if arm.accuracy.value is None or arm.time_s.value is None:
         return None
     halves = _half(arm.time_s, starts - 1), _half(arm.accuracy, arm.n - 1)
-    return ArmPoint(plain(arm.name), place, arm.n, arm.n_time, arm.time_s, arm.accuracy, *halves)
+    return ArmPoint(name_of(arm.name), place, arm.n, arm.n_time, arm.time_s, arm.accuracy, *halves)
 
 
 def _half(e: Estimate, df: int) -> float | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.comparison.compare import Comparison
 from harness.comparison.frame import Frame, codes_of, concatenate
 from harness.comparison.samples import timed
-from harness.report.plain import plain
+from harness.report.plain import name_of, plain
 from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of
 
@@ -111,7 +111,7 @@ def drift_of(comparison: Comparison) -> Drift | Absent:
     throttled = np.array([cell not in ("", "none") for cell in rows["throttle"].tolist()], dtype=bool)
     starts = [_start(name, rows.where(start == i), deviation[start == i]) for i, name in enumerate(invocations)]
     return Drift(
-        tuple(plain(name) for name in names), deviation, arm, start, rows["sm_clock_mhz"], rows["temperature_c"], throttled,
+        tuple(name_of(name) for name in names), deviation, arm, start, rows["sm_clock_mhz"], rows["temperature_c"], throttled,
         tuple(starts),
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def _in_time(rows: Frame) -> NDArray[np.intp]:
 
 def _start(name: str, rows: Frame, deviation: NDArray[np.float64]) -> Start:
     return Start(
-        plain(name), plain(rows["started_at"][0]), plain(rows["host"][0]), rows.rows, float(deviation.mean()),
+        name_of(name), plain(rows["started_at"][0]), plain(rows["host"][0]), rows.rows, float(deviation.mean()),
         _mean(rows["sm_clock_mhz"]), _mean(rows["temperature_c"]),
         sum(cell not in ("", "none") for cell in rows["throttle"].tolist()),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.comparison.compare import Comparison
 from harness.comparison.samples import successes
-from harness.report.plain import plain
+from harness.report.plain import name_of
 from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of
 
@@ -66,10 +66,10 @@ def distributions_of(comparison: Comparison) -> Distributions | Absent:
     target, arms, single = comparison.promise.target, list[ArmSteps](), list[str]()
     for name, sample in arms_of(comparison):
         if sample.n < 2:
-            single.append(plain(name))
+            single.append(name_of(name))
             continue
         reached = None if target is None else int(successes(sample.runs, target).sum())
-        arms.append(ArmSteps(plain(name), np.sort(sample.accuracy), reached))
+        arms.append(ArmSteps(name_of(name), np.sort(sample.accuracy), reached))
     if not arms:
         return Absent("No arm has two runs, and fewer have no distribution." if single else UNKNOWN_RUNS)
     low, high = _range(arms, target)

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Literal
 
 from harness.comparison.compare import CandidateResult, Comparison
-from harness.report.plain import plain
+from harness.report.plain import name_of, plain
 from harness.report.plots import style
 from harness.report.plots.shared import ONE_ARM, Absent, refusal_of_time
 
@@ -73,9 +73,9 @@ def _accuracy(one: CandidateResult) -> ForestRow:
     refusing = next((f for f in one.findings if "accuracy" in f.refuses), None)
     if refusing is not None or e.value is None:
         why = e.reason if refusing is None else f"refused: {refusing.code}"
-        return ForestRow(plain(one.candidate.name), one.candidate.n, None, None, None, why=why or "unknown")
+        return ForestRow(name_of(one.candidate.name), one.candidate.n, None, None, None, why=why or "unknown")
     limits = (None, None, None) if s is None else (s.low_pp, s.high_pp, s.shrunk_pp)
-    return ForestRow(plain(one.candidate.name), one.candidate.n, e.value, e.low, e.high, *limits)
+    return ForestRow(name_of(one.candidate.name), one.candidate.n, e.value, e.low, e.high, *limits)
 
 
 def _time(one: CandidateResult) -> ForestRow:
@@ -83,11 +83,11 @@ def _time(one: CandidateResult) -> ForestRow:
     n = one.candidate.n_time
     if refusing is not None or e.value is None:
         why = e.reason if refusing is None else f"refused: {refusing.code}"
-        return ForestRow(plain(one.candidate.name), n, None, None, None, why=why or "no times")
+        return ForestRow(name_of(one.candidate.name), n, None, None, None, why=why or "no times")
     if one.design != "interleaved":
-        return ForestRow(plain(one.candidate.name), n, None, None, None, why=e.reason or "not interleaved")
+        return ForestRow(name_of(one.candidate.name), n, None, None, None, why=e.reason or "not interleaved")
     limits = (None, None) if s is None else (s.low_speedup, s.high_speedup)
-    return ForestRow(plain(one.candidate.name), n, e.value, e.low, e.high, *limits)
+    return ForestRow(name_of(one.candidate.name), n, e.value, e.low, e.high, *limits)
 
 
 def _margins(comparison: Comparison, what: What) -> tuple[float, ...]:

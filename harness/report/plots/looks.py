@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.comparison.compare import CandidateResult, Comparison
 from harness.comparison.looks import Trail
-from harness.report.plain import plain
+from harness.report.plain import name_of
 from harness.report.plots import style
 from harness.report.plots.shared import Absent
 
@@ -45,7 +45,7 @@ def _paths(one: CandidateResult) -> list[Path]:
         bounds = plan.efficacy if accuracy else trail.upper
         floors = plan.futility if accuracy else trail.lower
         runs = plan.runs if accuracy else trail.n
-        out.append(Path(plain(one.candidate.name), trail, runs, bounds, floors, look.stop))
+        out.append(Path(name_of(one.candidate.name), trail, runs, bounds, floors, look.stop))
     return out
 
 

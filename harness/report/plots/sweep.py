@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.comparison.compare import Comparison
-from harness.report.plain import plain
+from harness.report.plain import name_of
 from harness.report.plots import style
 from harness.report.plots.shared import UNKNOWN_RUNS, Absent
 
@@ -61,7 +61,7 @@ def sweeps_of(comparison: Comparison) -> tuple[SweepCurve, ...] | Absent:
         by_key.setdefault(key, []).append(point)
     margin = comparison.promise.margin_pp if comparison.promise.claim not in ("accurate", "time-only") else None
     curves = [
-        SweepCurve(plain(key), tuple(sorted(points, key=lambda p: (p.at, p.name))), _number(base.get(key)), margin)
+        SweepCurve(name_of(key), tuple(sorted(points, key=lambda p: (p.at, p.name))), _number(base.get(key)), margin)
         for key, points in by_key.items()
     ]
     curves = [c for c in curves if len({p.at for p in c.points} | ({c.control} - {None})) >= LEAST]
@@ -80,7 +80,7 @@ def _points(comparison: Comparison, base: Mapping[str, Any]) -> Iterator[tuple[S
             continue
         differing = [k for k in dict.fromkeys((*base, *config)) if base.get(k) != config.get(k)]
         limits = (e.low, e.high, None) if s is None else (s.low_pp, s.high_pp, s.shrunk_pp)
-        made = (plain(one.candidate.name), one.candidate.n, e.value)
+        made = (name_of(one.candidate.name), one.candidate.n, e.value)
         if not differing:
             copies.append(SweepPoint(made[0], math.nan, *made[1:], *limits))
         at = _number(config.get(differing[0])) if len(differing) == 1 else None
