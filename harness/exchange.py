@@ -199,7 +199,7 @@ def write_csv(table: Table, file: TextIO) -> None:
     writer.writerows(zip(*columns, strict=True))
 
 
-FORMULA = re.compile(r"'*[\s]*[=+\-@].*[(|!]", re.DOTALL)
+FORMULA = re.compile(r"'*\s*[=+\-@].*[(|!]", re.DOTALL)
 """What a spreadsheet takes for a formula that calls a function, another program or another sheet."""
 
 
