@@ -119,6 +119,7 @@ def _files(store: Store, table: Table) -> Iterator[str]:
 
 def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
     """Train one stored run again in a fresh process and compare it to the last bit of its accuracy."""
+    from harness.executors.answers import Garbled, hello_of, results_of, status_of
     from harness.executors.process import Worker, WorkerDied, WorkerTimeout
     from harness.revisions import info_at
 
@@ -155,18 +156,19 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
             1800,
         )
         answer = hello
-        if hello["status"] == "ready":
+        if status_of(hello, "ready") == "ready":
             worker.ask({"do": "prepare", "arms": [row["arm"]]}, 1800)
             answer = worker.ask({"do": "run", "arms": [row["arm"]], "seed": seed}, 3600)
-    except (WorkerDied, WorkerTimeout) as problem:
+        if answer is hello or status_of(answer, "completed") != "completed":
+            return Rerun(row["run_id"], seed, stored, "", False, str(answer.get("error")))
+        known = hello_of(hello)["fingerprint"]
+        facts = results_of(answer, [row["arm"]])[0].facts
+    except (WorkerDied, WorkerTimeout, Garbled) as problem:
         return Rerun(row["run_id"], seed, stored, "", False, str(problem))
     finally:
         worker.kill()
-    if answer["status"] != "completed":
-        return Rerun(row["run_id"], seed, stored, "", False, str(answer.get("error")))
-    one = answer["results"][0]
-    now = _result_text(*(one[k] for k in ("correct", "total", "accuracy")))
-    return Rerun(row["run_id"], seed, stored, now, hello.get("fingerprint") == row["environment"])
+    now = _result_text(*(facts.get(k) for k in ("correct", "total", "accuracy")))
+    return Rerun(row["run_id"], seed, stored, now, known == row["environment"])
 
 
 def _result_text(correct: Any, total: Any, accuracy: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -30,6 +31,8 @@ COMMANDS = {
 }
 
 
+UNWRITTEN = (errno.ENOSPC, errno.EIO, errno.EFBIG)
+"""What a system answers that cannot take the output."""
 COMMON_FLAGS = ("-q", "--quiet", "--json")
 COMMON_VALUES = ("--results", "--experiments", "--json-file")
 
@@ -130,12 +133,10 @@ def run_cli(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as problem:
-        if problem.filename is None or os.environ.get("HARNESS_DEBUG"):
-            raise
-        warn(f"{problem.filename}: {problem.strerror}. Check that path, its permissions and the disk, and run again.")
-        return 4
     except Exception as problem:
+        if isinstance(problem, OSError) and (problem.filename is not None or problem.errno in UNWRITTEN):
+            warn(f"{problem.filename or 'the output'}: {problem.strerror}. Check that path, its permissions and the disk, and run again.")
+            return 4
         if os.environ.get("HARNESS_DEBUG"):
             raise
         click.echo(

@@ -134,9 +134,8 @@ def columns() -> int | None:
 
 def to_json(document: dict[str, Any]) -> str:
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode(
-        "utf-8", "backslashreplace"
-    ).decode()  # half a surrogate pair, as in a file name that is no UTF-8
+    # Half a surrogate pair, as in a file name that is no UTF-8, becomes its escape.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_file(path: Path, content: str) -> None:

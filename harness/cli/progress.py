@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.report.escaping import terminal
@@ -53,6 +52,21 @@ class Tally:
 
 
 @dataclass
+class Gaps:
+    """Number, mean and sum of squares of the differences of one candidate so far (Welford's updates)."""
+
+    n: int = 0
+    mean: float = 0.0
+    spread: float = 0.0
+
+    def add(self, gap: float) -> None:
+        self.n += 1
+        step = gap - self.mean
+        self.mean += step / self.n
+        self.spread += step * (gap - self.mean)
+
+
+@dataclass
 class Display:
     """The state of a campaign; `left_s` from what the finished runs took on the wall clock."""
 
@@ -61,7 +75,7 @@ class Display:
     finished: int = 0
     warmups: int = 0
     tallies: dict[str, Tally] = field(default_factory=dict)
-    gaps: dict[str, array[float]] = field(default_factory=dict)
+    gaps: dict[str, Gaps] = field(default_factory=dict)
     """Each candidate's differences to the control, in points, over the blocks that are whole."""
     blocks: dict[int, dict[str, float]] = field(default_factory=dict)
     """Accuracies of this stage by replicate and arm, of the blocks that are not: a campaign of any length keeps few of them."""
@@ -71,7 +85,7 @@ class Display:
         for arm in experiment.arms:
             self.tallies[arm.name] = Tally(done=self.prepared.done.get(arm.name, 0))
         if experiment.control is not None and len(experiment.candidates) <= MOST_DIFFERENCES:
-            self.gaps = {arm.name: array("d") for arm in experiment.candidates}
+            self.gaps = {arm.name: Gaps() for arm in experiment.candidates}
         for replicate, accuracies in self.prepared.accuracies().items() if self.gaps else ():
             for name, accuracy in accuracies.items():
                 self._place(replicate, name, accuracy)
@@ -83,7 +97,7 @@ class Display:
         if block.keys() >= self.tallies.keys():
             del self.blocks[replicate]
             for name, gaps in self.gaps.items():
-                gaps.append(_gap(block, name, self.prepared.experiment.control.name))
+                gaps.add(_gap(block, name, self.prepared.experiment.control.name))
 
     def take(self, finished: Any) -> None:
         record = finished.record
@@ -125,8 +139,11 @@ class Display:
         lines = []
         for name, whole in self.gaps.items():
             control = self.prepared.experiment.control.name
-            gaps = [*whole, *(_gap(b, name, control) for b in self.blocks.values() if name in b and control in b)]
-            if len(gaps) >= LEAST_BLOCKS:
+            gaps = replace(whole)
+            for block in self.blocks.values():
+                if name in block and control in block:
+                    gaps.add(_gap(block, name, control))
+            if gaps.n >= LEAST_BLOCKS:
                 lines.append(_difference(name, gaps))
         return lines
 
@@ -135,12 +152,14 @@ def _gap(block: Mapping[str, float], candidate: str, control: str) -> float:
     return 100 * (block[candidate] - block[control])
 
 
-def _difference(name: str, gaps: list[float]) -> str:
+def _difference(name: str, gaps: Gaps) -> str:
     from harness.comparison.words import pp_interval
-    from harness.stats.anytime import t_mixture_sequence, tuned_c2
+    from harness.stats.anytime import t_mixture_of, tuned_c2
+    from harness.stats.moments import Moments
 
-    shown = t_mixture_sequence(gaps, c2=tuned_c2(TUNED_FOR))
-    limits = "; looking is allowed at any time" if shown.low is not None else f"; no limits yet at {len(gaps)} blocks"
+    variance = gaps.spread / (gaps.n - 1) if gaps.n > 1 else None
+    shown = t_mixture_of(Moments(gaps.n, gaps.mean, variance), c2=tuned_c2(TUNED_FOR))
+    limits = "; looking is allowed at any time" if shown.low is not None else f"; no limits yet at {gaps.n} blocks"
     return f"{name} {pp_interval(shown)} to the control{limits}"
 
 

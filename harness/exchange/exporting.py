@@ -48,7 +48,7 @@ def _flat(config: Any) -> Mapping[str, Any]:
     return {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in found.items()}
 
 
-FORMULA = re.compile(r"'*[\s]*[=+\-@].*[(|!]", re.DOTALL)
+FORMULA = re.compile(r"'*\s*[=+\-@].*[(|!]", re.DOTALL)
 """What a spreadsheet takes for a formula that calls a function, another program or another sheet."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import IncompleteError
 from harness.processes import TAIL_BYTES, kill_group, tail_text
 
 MOST_ANSWER_BYTES = 2**28
@@ -31,20 +31,18 @@ class WorkerTimeout(Exception):
     """No answer within the limit; the process has been killed."""
 
 
-class WorkerLost(HarnessError):
-    """No process can be started on this machine at the moment; runs that were asked for cannot be had."""
-
-    exit_code = 5
-
-
 class Worker:
-    """One process of `harness.worker`, with pipes of its own beside the trainer's standard output."""
+    """One process of `harness.worker`, with pipes of its own beside the trainer's standard output.
+
+    Raises IncompleteError where the machine has no room for one. Requests are numbered, and so are their answers: a process that
+    answers anything else is ended, as what it says next would be taken for another run's.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         try:
             self._process, self._down, self._up = _started(environ)
         except OSError as problem:
-            raise WorkerLost(
+            raise IncompleteError(
                 f"A worker process cannot be started: {problem.strerror}. Every finished run is stored. Use fewer --workers, or raise "
                 "the limit (`ulimit -n` of open files, `ulimit -u` of processes), and give the same command again."
             ) from problem

@@ -13,7 +13,7 @@ from scipy import special
 
 from harness.model.estimate import Estimate
 from harness.stats.arrays import vector
-from harness.stats.moments import moments
+from harness.stats.moments import Moments, moments
 from harness.stats.proportions import wilson
 from harness.stats.solve import root
 
@@ -41,7 +41,11 @@ def t_mixture_sequence(x: ArrayLike, *, c2: float, alpha: float = 0.05) -> Estim
     Normal data (robust to 2 % diverged runs). Closed form of {mu: E_n(mu) < 1 / alpha}; unbounded while n is too
     small. One-sided at alpha: take this at 2 alpha. Wang and Ramdas (2024), the Gaussian mixture over effect sizes.
     """
-    m = moments(x)
+    return t_mixture_of(moments(x), c2=c2, alpha=alpha)
+
+
+def t_mixture_of(m: Moments, *, c2: float, alpha: float = 0.05) -> Estimate:
+    """The same from the number, mean and variance alone, which is all that it takes of the data."""
     method = "t-mixture confidence sequence"
     if m.variance is None or m.sd is None:
         return Estimate(None if m.n == 0 else m.mean, method=method, reason="fewer than 2 values")

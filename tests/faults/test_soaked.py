@@ -48,7 +48,7 @@ def test_the_display_of_a_long_campaign_keeps_differences_alone():
         display.take(_finished("c0", replicate, 0.61))
         display.take(_finished("control", replicate, 0.5 + replicate % 2 / 100))
     assert not display.blocks, "whole blocks are kept"
-    assert len(display.gaps["c0"]) == 5000
+    assert display.gaps["c0"].n == 5000
     (line,) = display.differences()
     assert line.startswith("c0 +10.500 pp") or "10.5" in line
 

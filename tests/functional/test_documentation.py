@@ -44,6 +44,13 @@ NOT_RUN = {
 }
 """A command that holds the one is not run, for the other."""
 
+EITHER_WAY = {
+    "--executor ray": "needs Ray: tests marked `reach` run it",
+    "--executor slurm": "needs a cluster: tests marked `reach` run it through submitit",
+    "harness doctor": "measures the machine for a while, and says something else on each",
+}
+"""The same, where no page needs to show it."""
+
 INSTEAD = {
     "harness run quickstart": "harness run quickstart --seeds 2",
     "harness run old.py new.py --seeds 25 --set margin_pp=0.2": "harness run old.py new.py --seeds 3 --set margin_pp=0.2",
@@ -75,7 +82,7 @@ def commands(text: str) -> list[str]:
 
 
 def reason_of(command: str) -> str:
-    return next((why for part, why in NOT_RUN.items() if part in command), "")
+    return next((why for part, why in (NOT_RUN | EITHER_WAY).items() if part in command), "")
 
 
 def runnable(command: str) -> str:

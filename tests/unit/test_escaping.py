@@ -1,0 +1,51 @@
+"""What a name can do to the page that shows it: nothing."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.exchange import guarded, unguarded
+from harness.report.escaping import markdown, terminal, xml
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<b>x</b>", "&lt;b>x&lt;/b>"),
+        ("<!-- x", "&lt;!-- x"),
+        ("p < .001 and a <= b", "p < .001 and a <= b"),
+        ("[click](https://evil.example)", "[click]\\(https://evil.example)"),
+        ("![a][b]", "![a]\\[b]"),
+        ("+.16 pp [−.52, +.85] of it", "+.16 pp [−.52, +.85] of it"),
+        ("two\nlines\r\n# head", "two lines # head"),
+        ("`harness run` says", "`harness run` says"),
+    ],
+)
+def test_markdown_is_what_is_read(text, shown):
+    assert markdown(text) == shown
+
+
+@pytest.mark.parametrize("code", [*range(32), 0x7F, 0x85, 0x9B, 0xFFFE, 0xD800])
+def test_any_text_is_valid_xml(code):
+    page = ElementTree.Element("a", name=xml(f"x{chr(code)}y"))
+    read = ElementTree.fromstring(ElementTree.tostring(page, encoding="unicode"))
+    assert read.get("name", "").startswith("x") and read.get("name", "").endswith("y")
+
+
+def test_a_terminal_keeps_its_cursor_and_the_colours_of_the_harness():
+    assert terminal("\x1b[1;32mPASS\x1b[0m of a\x1b[2Jb\x07\r\x9b31m") == "\x1b[1;32mPASS\x1b[0m of a\\x1b[2Jb\\x07\\x0d\\x9b31m"
+    assert terminal("96.41 ± .12 %\n\tx → ⏎ é 🙂") == "96.41 ± .12 %\n\tx → ⏎ é 🙂"
+    assert terminal("\u202egnp.exe \udce9") == "\\u202egnp.exe \\udce9"
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", '=HYPERLINK("x")', "@SUM(A1)", "\t=f(x)", "-2+3+cmd|'x'!A0", "'=f(1)", "''=f(1)"])
+def test_a_formula_goes_out_as_text_and_comes_back(text):
+    assert guarded(text) == "'" + text
+    assert unguarded(guarded(text)) == text
+
+
+@pytest.mark.parametrize("text", ["-lr", "+residual", "=", "a=f(x)", "'quoted'", "", "−3", "@home", "it's (so)"])
+def test_a_name_that_is_no_formula_stays_as_it_is(text):
+    assert guarded(text) == unguarded(text) == text
