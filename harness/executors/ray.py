@@ -285,6 +285,8 @@ class _Drive:
             time.sleep(0.2)
             return True
         ready, _ = self.ray.wait(list(asked), num_returns=1, timeout=1.0)
+        if ready and len(asked) > 1:  # all that can be heard now: a question over many costs the more, the more there are
+            ready, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=0)
         for reference in ready:
             self._hear(asked[reference], reference)
         return True
@@ -333,9 +335,10 @@ class _Drive:
         """An actor is gone, with its node or alone."""
         del self.seats[seat.spot]
         self._dismiss(seat)
+        host = seat.facts.host if seat.facts else seat.spot.address
         if seat.facts is None:
             self.failed_starts[seat.spot] = self.failed_starts.get(seat.spot, 0) + 1
-        host = seat.facts.host if seat.facts else seat.spot.address
+            self.tell(f"ray: nothing could be started on {host}: {type(problem).__name__}: {_first_line(problem)}")
         if seat.lease is None:
             return
         why = f"lost with its machine or its process: {type(problem).__name__} on {host}"
