@@ -118,6 +118,11 @@ def _connected(ray: Any, address: str | None, tell: Callable[[str], None]) -> It
         _knock(wanted)
         ray.init(address=wanted or "auto", **QUIET)
         where = "the cluster"
+    except RuntimeError as problem:  # of another version of Ray or Python
+        raise UsageError(
+            f"The Ray cluster cannot be used from here: {' '.join(str(problem).split())[:400]} Install the same versions of Ray and "
+            "Python on this machine and on its nodes."
+        ) from problem
     except (OSError, ValueError) as problem:
         if wanted:
             raise UsageError(

@@ -398,6 +398,8 @@ class Jobs:
     def _in_queue(self) -> bool:
         """By squeue, which every Slurm has; one that cannot be asked now may still be at work."""
         roots = sorted({job.partition("_")[0] for job in self.ids})
+        if not roots:
+            return False
         asked = subprocess.run(
             ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(roots)}"],
             capture_output=True, text=True, check=False,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,8 +24,9 @@ def cluster_of(*nodes: str) -> Iterator[Any]:
     """A cluster of this machine whose nodes have one core each and call themselves by these names."""
     from ray.cluster_utils import Cluster
 
-    before = {name: os.environ.get(name) for name in ("HARNESS_HOST", "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED")}
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    names = ("HARNESS_HOST", "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     cluster = Cluster()
     try:
         for name in nodes:
@@ -130,3 +133,35 @@ def test_a_cluster_that_is_not_there_is_said_so(tmp_path) -> None:
         "run", "paused.py", "--seeds", 1, "--executor", "ray", "--executor-option", "address=127.0.0.1:1", cwd=tmp_path
     )
     says(done, 2, "There is no Ray cluster at '127.0.0.1:1'", "ray start --head")
+
+
+def test_where_no_cluster_runs_one_is_started_for_the_command(tmp_path) -> None:
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    done = run_cli("run", "sixty.toml", "--seeds", 2, "--set", "invocations=1", "--executor", "ray", cwd=tmp_path)
+    says(done, 0, "a cluster of its own on this machine")
+    rows = rows_of(tmp_path, "sixty")
+    assert len(counted(rows)) == 4 and {row["lane"] for row in rows} == {"exclusive"}
+
+
+def test_a_node_without_the_trainers_code_refuses_before_a_run(tmp_path) -> None:
+    """The file is there when the campaign is planned, and another one when the node looks."""
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    code = (
+        "import harness.executors.ray as engine, pathlib, sys\n"
+        "run = engine.RayExecutor.run\n"
+        "def late(self, campaign, on_finished):\n"
+        "    with pathlib.Path('paused.py').open('a') as file:\n"
+        "        file.write('# mended meanwhile\\n')\n"
+        "    return run(self, campaign, on_finished)\n"
+        "engine.RayExecutor.run = late\n"
+        "from harness.cli import run_cli\n"
+        "sys.exit(run_cli(['run', 'sixty.toml', '--seeds', '2', '--executor', 'ray']))\n"
+    )
+    with cluster_of("node-a"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+    says(done, 2, "node-a cannot run the arm", "its code there is", "No run was lost")
+    assert not counted(rows_of(tmp_path, "sixty")) if (tmp_path / "results/sixty/runs.csv").stat().st_size else True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,11 +13,13 @@ import pytest
 
 from harness.app.preparing import trainer_infos
 from harness.design.plan import make_plan
+from harness.errors import UsageError
 from harness.executors.base import Campaign, Finished, Provenance
 from harness.executors.leases import MOST_LOSSES, Lease, Leases, is_lost
 from harness.executors.local import State
 from harness.executors.place import Ended, Place, refusal
-from harness.executors.ray import Spot, spots_of
+from harness.executors.ray import RayExecutor, Spot, spots_of
+from harness.executors.slurm import SlurmExecutor
 from harness.spec import Request, load
 
 TRAIN = "def train(seed):\n    return seed % 100, 100\n"
@@ -150,7 +153,7 @@ def test_an_invocation_that_leaves_cores_to_others_is_not_alone() -> None:
 
 
 def test_a_place_gives_one_attempt_after_another_and_starts_no_run_unasked(campaign: Campaign, tmp_path: Path) -> None:
-    place = Place(campaign.portable(), str(tmp_path))
+    place = Place(campaign.portable(), str(tmp_path), os.nice(0))
     assert place.facts().refusal == ""
     place.begin(campaign.plan.invocations[0], "exclusive", {}, {}, 0)
     found = []
@@ -163,7 +166,7 @@ def test_a_place_gives_one_attempt_after_another_and_starts_no_run_unasked(campa
 
 
 def test_a_place_stops_with_an_arm_that_was_given_up_elsewhere(campaign: Campaign, tmp_path: Path) -> None:
-    place = Place(campaign.portable(), str(tmp_path))
+    place = Place(campaign.portable(), str(tmp_path), os.nice(0))
     place.begin(campaign.plan.invocations[0], "exclusive", {}, {}, 0)
     found = []
     while not isinstance(answer := place.following({"b": "it fails"} if found else {}), Ended):
@@ -177,6 +180,17 @@ def test_a_machine_without_the_campaigns_code_refuses(campaign: Campaign, tmp_pa
     assert "cannot run the arm 'a': its code there is" in refusal(campaign)
     (tmp_path / "a.py").unlink()
     assert "there is no file" in refusal(campaign) and "share" in refusal(campaign)
+
+
+@pytest.mark.parametrize(
+    ("executor", "library", "extra"), [(RayExecutor, "ray", "ray"), (SlurmExecutor, "submitit", "slurm")]
+)
+def test_a_missing_library_names_what_brings_it(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch, executor: Any, library: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UsageError, match=rf"pip install 'speedrun-harness\[{extra}\]'"):
+        executor().run(campaign, lambda finished: None)
 
 
 def test_the_engines_are_not_imported_before_they_are_used() -> None:
