@@ -214,3 +214,10 @@ def test_the_script_of_a_trainer_that_names_torch_asks_for_one_gpu_an_element(pa
 def test_an_option_that_cannot_be_ends_before_the_first_run(paused, option, words) -> None:
     says(run_cli("run", "p.toml", "--executor", "slurm", "--executor-option", option, cwd=paused), 2, words)
     assert not (paused / "results").exists()
+
+
+@pytest.mark.usefixtures("slurm")
+def test_what_sbatch_refuses_is_told_in_its_words(paused) -> None:
+    done = run_cli("run", "p.toml", "--seeds", 2, *OPTIONS, "--executor-option", "partition=nowhere", cwd=paused)
+    says(done, 2, "sbatch refused the jobs", "partition")
+    assert not (paused / "results/p/spool").exists()
