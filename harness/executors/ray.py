@@ -207,10 +207,14 @@ class _Drive:
     lost: list[str] = field(default_factory=list)
     looked: float = float("-inf")
     heard: float = field(default_factory=time.monotonic)
+    leases: Leases = field(init=False)
+    packed: Any = field(init=False)
 
-    def run(self) -> Result:
+    def __post_init__(self) -> None:
         self.leases = Leases(self.campaign, self.state)
         self.packed = self.ray.put(self.campaign.portable())
+
+    def run(self) -> Result:
         try:
             while self.leases.unfinished:
                 self._staff()
@@ -230,8 +234,9 @@ class _Drive:
         accelerated = any(info.accelerated for info in self.campaign.infos.values())
         spots = spots_of(_alive(self.ray), accelerated=accelerated, workers=self.campaign.workers, cpus=self.cpus)
         idle = sum(1 for seat in self.seats.values() if seat.lease is None)
+        most = self.campaign.workers or len(spots)
         for spot in spots:
-            if idle >= len(self.leases.waiting):
+            if idle >= len(self.leases.waiting) or len(self.seats) >= most:
                 return
             if spot not in self.seats and self.failed_starts.get(spot, 0) < MOST_FAILED_STARTS:
                 self.seats[spot] = self._hire(spot)
