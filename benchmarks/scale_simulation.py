@@ -1,6 +1,6 @@
 """Where ten thousand workers would wait: an event simulation of one driver that stores what they finish.
 
-    uv run python -m benchmarks.scale_simulation [--flush-ms 4] [--row-ms 0.15] [--ask-ms 0.5] [--run-s 4]
+    uv run python -m benchmarks.scale_simulation [--flush-ms 4] [--row-ms 0.04] [--ask-ms 0.6] [--run-s 4]
 
 A worker trains (the length of a run is gamma distributed around `run-s`, coefficient of variation .2), hands its attempt over, and waits
 until it is stored before it begins the next; the driver serves one batch after another. Ways of storing:
@@ -94,8 +94,8 @@ def _run_s(draw: random.Random, costs: Costs) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--flush-ms", type=float, default=4.0)
-    parser.add_argument("--row-ms", type=float, default=0.15)
-    parser.add_argument("--ask-ms", type=float, default=0.5)
+    parser.add_argument("--row-ms", type=float, default=0.04)
+    parser.add_argument("--ask-ms", type=float, default=0.6)
     parser.add_argument("--run-s", type=float, default=4.0)
     asked = parser.parse_args()
     costs = Costs(asked.flush_ms / 1e3, asked.row_ms / 1e3, asked.ask_ms / 1e3, asked.run_s)

@@ -319,7 +319,7 @@ def executor_named(name: str, settings: Mapping[str, str] | None = None) -> Any:
             raise UsageError(f"The executor {name!r} has no option {key!r}. {there}")
     if settings:
         executor.settings = dict(settings)
-        executor.check()
+        getattr(executor, "check", lambda: None)()
     return executor
 
 

@@ -118,6 +118,11 @@ def _connected(ray: Any, address: str | None, tell: Callable[[str], None]) -> It
         _knock(wanted)
         ray.init(address=wanted or "auto", **QUIET)
         where = "the cluster"
+    except RuntimeError as problem:  # of another version of Ray or Python
+        raise UsageError(
+            f"The Ray cluster cannot be used from here: {' '.join(str(problem).split())[:400]} Install the same versions of Ray and "
+            "Python on this machine and on its nodes."
+        ) from problem
     except (OSError, ValueError) as problem:
         if wanted:
             raise UsageError(
@@ -202,10 +207,14 @@ class _Drive:
     lost: list[str] = field(default_factory=list)
     looked: float = float("-inf")
     heard: float = field(default_factory=time.monotonic)
+    leases: Leases = field(init=False)
+    packed: Any = field(init=False)
 
-    def run(self) -> Result:
+    def __post_init__(self) -> None:
         self.leases = Leases(self.campaign, self.state)
         self.packed = self.ray.put(self.campaign.portable())
+
+    def run(self) -> Result:
         try:
             while self.leases.unfinished:
                 self._staff()
@@ -225,8 +234,9 @@ class _Drive:
         accelerated = any(info.accelerated for info in self.campaign.infos.values())
         spots = spots_of(_alive(self.ray), accelerated=accelerated, workers=self.campaign.workers, cpus=self.cpus)
         idle = sum(1 for seat in self.seats.values() if seat.lease is None)
+        most = self.campaign.workers or len(spots)
         for spot in spots:
-            if idle >= len(self.leases.waiting):
+            if idle >= len(self.leases.waiting) or len(self.seats) >= most:
                 return
             if spot not in self.seats and self.failed_starts.get(spot, 0) < MOST_FAILED_STARTS:
                 self.seats[spot] = self._hire(spot)
@@ -285,6 +295,8 @@ class _Drive:
             time.sleep(0.2)
             return True
         ready, _ = self.ray.wait(list(asked), num_returns=1, timeout=1.0)
+        if ready and len(asked) > 1:  # all that can be heard now: a question over many costs the more, the more there are
+            ready, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=0)
         for reference in ready:
             self._hear(asked[reference], reference)
         return True
@@ -333,9 +345,10 @@ class _Drive:
         """An actor is gone, with its node or alone."""
         del self.seats[seat.spot]
         self._dismiss(seat)
+        host = seat.facts.host if seat.facts else seat.spot.address
         if seat.facts is None:
             self.failed_starts[seat.spot] = self.failed_starts.get(seat.spot, 0) + 1
-        host = seat.facts.host if seat.facts else seat.spot.address
+            self.tell(f"ray: nothing could be started on {host}: {type(problem).__name__}: {_first_line(problem)}")
         if seat.lease is None:
             return
         why = f"lost with its machine or its process: {type(problem).__name__} on {host}"

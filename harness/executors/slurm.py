@@ -43,6 +43,8 @@ from harness.store.append import LineFile
 DEFAULT_MINUTES, DEFAULT_POLL_S, DEFAULT_SIGNAL_S = 240, 2.0, 90
 MOST_TIMEOUTS = 20
 """How often an element may reach its time limit and be requeued."""
+MOST_ELEMENTS = 1000
+"""Of one array: Slurm takes 1001 by default (MaxArraySize); more invocations share elements, one after another."""
 FAILED = "failed-jobs"
 """Beside `runs.csv`: what jobs that ended early said."""
 CUT_OFF = "the job was preempted, at its time limit, or lost its node"
@@ -114,7 +116,7 @@ class SlurmExecutor:
             def affinity(cls) -> int:
                 return 1
 
-        elements = len(campaign.plan.invocations)
+        elements = min(MOST_ELEMENTS, len(campaign.plan.invocations))
         made = Unasked(folder=str(spool_of(campaign.folder or Path.cwd()) / "preview"))
         made.update_parameters(**_slurm_parameters(asked, campaign))
         if elements > 1:
@@ -269,10 +271,9 @@ class _Array:
         name = f"{utc_now()[:19].replace(':', '')}-{uuid.uuid4().hex[:6]}"
         self.place = spool_of(self.campaign.folder) / name
         lane = _lane(self.asked, self.campaign)
-        self.groups = [[lease] for lease in self.batch]
-        if self.asked.cluster != "slurm":  # submitit's own start all elements at once
-            count = min(self.campaign.workers or 1, len(self.batch))
-            self.groups = [self.batch[i::count] for i in range(count)]
+        most = MOST_ELEMENTS if self.asked.cluster == "slurm" else self.campaign.workers or 1  # submitit's own start all at once
+        count = min(most, len(self.batch))
+        self.groups = [self.batch[i::count] for i in range(count)]
         portable = replace(self.campaign.portable(), plan=replace(self.campaign.plan, invocations=()))
         elements = []
         for number, leases in enumerate(self.groups):
@@ -397,6 +398,8 @@ class Jobs:
     def _in_queue(self) -> bool:
         """By squeue, which every Slurm has; one that cannot be asked now may still be at work."""
         roots = sorted({job.partition("_")[0] for job in self.ids})
+        if not roots:
+            return False
         asked = subprocess.run(
             ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(roots)}"],
             capture_output=True, text=True, check=False,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,17 +21,18 @@ pytestmark = pytest.mark.reach
 
 
 @contextlib.contextmanager
-def cluster_of(*nodes: str) -> Iterator[Any]:
-    """A cluster of this machine whose nodes have one core each and call themselves by these names."""
+def cluster_of(*nodes: str, num_cpus: int = 1, num_gpus: int = 0) -> Iterator[Any]:
+    """A cluster of this machine whose nodes have so many cores and GPUs, as they say, and call themselves by these names."""
     from ray.cluster_utils import Cluster
 
-    before = {name: os.environ.get(name) for name in ("HARNESS_HOST", "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED")}
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    names = ("HARNESS_HOST", "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     cluster = Cluster()
     try:
         for name in nodes:
             os.environ["HARNESS_HOST"] = name
-            cluster.add_node(num_cpus=1, include_dashboard=False)
+            cluster.add_node(num_cpus=num_cpus, num_gpus=num_gpus, include_dashboard=False)
         os.environ["RAY_ADDRESS"] = cluster.address
         yield cluster
     finally:
@@ -39,7 +43,12 @@ def cluster_of(*nodes: str) -> Iterator[Any]:
         cluster.shutdown()
 
 
-@pytest.fixture(scope="module")
+def on(cluster: Any) -> tuple[str, ...]:
+    """The options that name a cluster: others may run on this machine."""
+    return ("--executor", "ray", "--executor-option", f"address={cluster.address}")
+
+
+@pytest.fixture(scope="class")
 def one_node() -> Iterator[None]:
     with cluster_of("node-a"):
         yield
@@ -73,7 +82,7 @@ def test_a_node_that_is_killed_costs_its_runs_in_flight_and_nothing_else(tmp_pat
     write(tmp_path, "sixty.toml", ARMS)
     command = ("run", "sixty.toml", "--seeds", 30, "--set", "invocations=6")
     with cluster_of("node-a", "node-b", "node-c") as cluster:
-        process = start_cli(*command, "--executor", "ray", cwd=tmp_path)
+        process = start_cli(*command, *on(cluster), cwd=tmp_path)
         store = tmp_path / "results/sixty/runs.csv"
 
         def hosts() -> set[str]:
@@ -110,14 +119,14 @@ def test_a_node_that_is_killed_costs_its_runs_in_flight_and_nothing_else(tmp_pat
 def test_what_one_cluster_began_another_goes_on_with(tmp_path) -> None:
     write(tmp_path, "paused.py", PAUSED)
     write(tmp_path, "sixty.toml", ARMS)
-    command = ("run", "sixty.toml", "--seeds", 8, "--set", "invocations=2", "--executor", "ray")
-    with cluster_of("here"):
-        process = start_cli(*command, cwd=tmp_path)
+    command = ("run", "sixty.toml", "--seeds", 8, "--set", "invocations=2")
+    with cluster_of("here") as cluster:
+        process = start_cli(*command, *on(cluster), cwd=tmp_path)
         store = tmp_path / "results/sixty/runs.csv"
         assert wait_until(lambda: store.exists() and store.read_bytes().count(b"\n") > 5, 60)
         kill_session(process)
-    with cluster_of("there"):
-        says(run_cli(*command, cwd=tmp_path), 0)
+    with cluster_of("there") as cluster:
+        says(run_cli(*command, *on(cluster), cwd=tmp_path), 0)
     rows = rows_of(tmp_path, "sixty")
     for arm in "ab":
         assert sorted(int(r["replicate"]) for r in counted(rows, arm)) == list(range(8))
@@ -130,3 +139,90 @@ def test_a_cluster_that_is_not_there_is_said_so(tmp_path) -> None:
         "run", "paused.py", "--seeds", 1, "--executor", "ray", "--executor-option", "address=127.0.0.1:1", cwd=tmp_path
     )
     says(done, 2, "There is no Ray cluster at '127.0.0.1:1'", "ray start --head")
+
+
+def test_where_no_cluster_runs_one_is_started_for_the_command(tmp_path) -> None:
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    done = run_cli("run", "sixty.toml", "--seeds", 2, "--set", "invocations=1", "--executor", "ray", cwd=tmp_path)
+    if "ray: the cluster with" in done.stderr:
+        pytest.skip("a cluster of another test runs on this machine")
+    says(done, 0, "a cluster of its own on this machine")
+    rows = rows_of(tmp_path, "sixty")
+    assert len(counted(rows)) == 4 and {row["lane"] for row in rows} == {"exclusive"}
+
+
+def test_a_node_without_the_trainers_code_refuses_before_a_run(tmp_path) -> None:
+    """The file is there when the campaign is planned, and another one when the node looks."""
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    code = (
+        "import harness.executors.ray as engine, pathlib, sys\n"
+        "run = engine.RayExecutor.run\n"
+        "def late(self, campaign, on_finished):\n"
+        "    with pathlib.Path('paused.py').open('a') as file:\n"
+        "        file.write('# mended meanwhile\\n')\n"
+        "    return run(self, campaign, on_finished)\n"
+        "engine.RayExecutor.run = late\n"
+        "from harness.cli import run_cli\n"
+        "sys.exit(run_cli(['run', 'sixty.toml', '--seeds', '2', '--executor', 'ray']))\n"
+    )
+    with cluster_of("node-a"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+    says(done, 2, "node-a cannot run the arm", "its code there is", "No run was lost")
+    assert not counted(rows_of(tmp_path, "sixty")) if (tmp_path / "results/sixty/runs.csv").stat().st_size else True
+
+
+def test_a_node_that_comes_later_is_used(tmp_path) -> None:
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    command = ("run", "sixty.toml", "--seeds", 60, "--set", "invocations=20")
+    with cluster_of("early") as cluster:
+        process = start_cli(*command, *on(cluster), cwd=tmp_path)
+        store = tmp_path / "results/sixty/runs.csv"
+        assert wait_until(lambda: store.exists() and store.read_bytes().count(b"\n") > 3, 60)
+        os.environ["HARNESS_HOST"] = "late"
+        cluster.add_node(num_cpus=1)
+        assert process.wait(timeout=150) == 0, (tmp_path / "output.txt").read_text()
+    rows = counted(rows_of(tmp_path, "sixty"))
+    assert len(rows) == 120 and {row["host"] for row in rows} == {"early", "late"}
+    lanes = {row["invocation"]: row["lane"] for row in rows}
+    assert lanes[rows[0]["invocation"]] == "exclusive" and set(lanes.values()) == {"exclusive", "shared"}
+    alone = [(r["started_at"], r["ended_at"]) for r in rows if r["lane"] == "exclusive"]
+    others = [(r["started_at"], r["ended_at"], r["invocation"]) for r in rows]
+    for row, (start, end) in zip((r for r in rows if r["lane"] == "exclusive"), alone, strict=True):
+        assert all(e <= start or s >= end for s, e, invocation in others if invocation != row["invocation"])
+
+
+def test_a_killed_actor_costs_its_run_in_flight(tmp_path) -> None:
+    """The process that a node runs for the harness, as the kernel kills one that took too much memory."""
+    told = PAUSED.replace("    time.sleep(pause)\n", "    open('parents.txt', 'a').write(f'{os.getppid()}\\n')\n    time.sleep(pause)\n")
+    write(tmp_path, "paused.py", "import os\n" + told)
+    write(tmp_path, "sixty.toml", ARMS)
+    with cluster_of("node-a") as cluster:
+        process = start_cli("run", "sixty.toml", "--seeds", 10, "--set", "invocations=1", *on(cluster), cwd=tmp_path)
+        store = tmp_path / "results/sixty/runs.csv"
+        assert wait_until(lambda: store.exists() and store.read_bytes().count(b"\n") > 6, 60)
+        os.kill(int((tmp_path / "parents.txt").read_text().split()[0]), signal.SIGKILL)
+        assert process.wait(timeout=100) == 0, (tmp_path / "output.txt").read_text()
+    rows = rows_of(tmp_path, "sixty")
+    for arm in "ab":
+        assert sorted(int(r["replicate"]) for r in counted(rows, arm)) == list(range(10))
+    lost = [r for r in rows if r["status"] == "crashed"]
+    assert [(r["host"], r["run_id"].endswith(".lost"), r["warmup"]) for r in lost] == [("node-a", True, "false")]
+    assert len({r["invocation"] for r in counted(rows)}) == 2
+
+
+def test_an_invocation_has_one_gpu_of_its_own(tmp_path) -> None:
+    """Two GPUs that are none, which Ray deals out all the same."""
+    told = "    open('devices.txt', 'a').write(os.environ['CUDA_VISIBLE_DEVICES'] + '\\n')\n    time.sleep(pause)\n"
+    write(tmp_path, "paused.py", "import os\n" + PAUSED.replace("    time.sleep(pause)\n", told))
+    write(tmp_path, "sixty.toml", ARMS)
+    with cluster_of("node-a", num_cpus=2, num_gpus=2) as cluster:
+        command = ("run", "sixty.toml", "--seeds", 12, "--set", "invocations=2")
+        says(run_cli(*command, *on(cluster), cwd=tmp_path), 0)
+    assert set((tmp_path / "devices.txt").read_text().split()) == {"0", "1"}
+    rows = counted(rows_of(tmp_path, "sixty"))
+    assert len(rows) == 24 and {row["lane"] for row in rows} == {"exclusive"}

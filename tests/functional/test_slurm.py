@@ -108,7 +108,7 @@ def is_complete(folder, seeds: int) -> list[dict[str, str]]:
 
 
 @pytest.mark.usefixtures("slurm")
-@pytest.mark.parametrize("how", ["requeued", "told that its time ends", "killed with its node's daemon"])
+@pytest.mark.parametrize("how", ["requeued", "told that its time ends", "killed outright"])
 def test_a_job_that_is_cut_off_goes_on_where_it_was(paused, how) -> None:
     process = start_cli("run", "p.toml", "--seeds", 10, "--set", "invocations=1", *OPTIONS, cwd=paused)
     assert wait_until(lambda: spooled(paused) >= 6, 60), (paused / "output.txt").read_text()
@@ -116,7 +116,7 @@ def test_a_job_that_is_cut_off_goes_on_where_it_was(paused, how) -> None:
     commands = {
         "requeued": ["scontrol", "requeue", job],
         "told that its time ends": ["scancel", "--signal=USR2", job],
-        "killed with its node's daemon": ["scancel", "--signal=KILL", job],
+        "killed outright": ["scancel", "--signal=KILL", job],
     }
     subprocess.run(commands[how], check=True)
     assert process.wait(timeout=150) == 0, (paused / "output.txt").read_text()
@@ -214,3 +214,10 @@ def test_the_script_of_a_trainer_that_names_torch_asks_for_one_gpu_an_element(pa
 def test_an_option_that_cannot_be_ends_before_the_first_run(paused, option, words) -> None:
     says(run_cli("run", "p.toml", "--executor", "slurm", "--executor-option", option, cwd=paused), 2, words)
     assert not (paused / "results").exists()
+
+
+@pytest.mark.usefixtures("slurm")
+def test_what_sbatch_refuses_is_told_in_its_words(paused) -> None:
+    done = run_cli("run", "p.toml", "--seeds", 2, *OPTIONS, "--executor-option", "partition=nowhere", cwd=paused)
+    says(done, 2, "sbatch refused the jobs", "partition")
+    assert not (paused / "results/p/spool").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -134,3 +135,13 @@ def test_a_device_that_tells_no_name_is_unknown_and_no_cpu() -> None:
 def test_a_description_read_back_from_json_fills_the_same_columns() -> None:
     description = describe_environment(["numpy"], {"OMP_NUM_THREADS": "1"}, GPU)
     assert row_fields(json.loads(json.dumps(description))) == row_fields(description)
+
+
+def test_a_machine_that_was_given_a_name_records_it(monkeypatch) -> None:
+    """A container makes up a name at every start, and would look like another machine each time."""
+    monkeypatch.delenv("HARNESS_HOST", raising=False)
+    own = describe_environment((), {}, None)
+    monkeypatch.setenv("HARNESS_HOST", "rack-4")
+    named = describe_environment((), {}, None)
+    assert (own["context"]["host"], named["context"]["host"]) == (platform.node(), "rack-4")
+    assert row_fields(named)["host"] == "rack-4" and fingerprint(own) == fingerprint(named)
