@@ -12,7 +12,7 @@ from frames import PROMISE, bare, pair
 
 import harness
 from harness.errors import UsageError
-from harness.report.plots.style import decimal, fitted, nice_ticks, width_of
+from harness.report.plots.style import decimal, fitted, nice_ticks, widened, width_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -184,3 +184,10 @@ def test_a_long_name_is_cut_in_its_middle() -> None:
     assert width_of(short) <= 120 and short.startswith("learning") and short.endswith("0.125") and "…" in short
     assert fitted("short", 120) == "short" and fitted("x" * 5000, 1) == "…"
     assert width_of("学習率") >= 3 * 11, "letters that the font lacks are as wide as they may be"
+
+
+def test_limits_that_are_equal_but_for_rounding_get_a_width() -> None:
+    assert widened(94.0, 94.0 + 1e-13) == pytest.approx((93.06, 94.94))
+    assert widened(0.0, 0.0) == (-1.0, 1.0)
+    low, high = widened(1.0, 2.0, 0.1)
+    assert (low, high) == pytest.approx((0.9, 2.1))
