@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +193,12 @@ def test_limits_that_are_equal_but_for_rounding_get_a_width() -> None:
     assert widened(0.0, 0.0) == (-1.0, 1.0)
     low, high = widened(1.0, 2.0, 0.1)
     assert (low, high) == pytest.approx((0.9, 2.1))
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch) -> None:
+    shutil.copytree(ROOT / "results/exp230-lr-end-cpu", tmp_path / "results/exp230-lr-end-cpu")
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/report.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, "docs/report.md", "exec"), {})
+    assert (tmp_path / "forest.pdf").read_bytes().startswith(b"%PDF")
+    assert "final learning rate" in example and (tmp_path / "sweep.svg").stat().st_size > 5000
