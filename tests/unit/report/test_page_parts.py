@@ -74,14 +74,24 @@ def test_what_decides_stands_first_and_what_does_not_is_folded() -> None:
     many = [Said(f"{i}", ("inconclusive", "fail", "pass", "refused")[i % 4], "") for i in range(4 * MOST_VERDICTS)]
     told = told_first(many)
     assert {one.verdict for one in told.open} == {"pass"} and len(told.open) == MOST_VERDICTS
-    assert [(name, len(rows)) for name, rows in told.folded] == [("12 more decided", 12), ("12 inconclusive", 12), ("12 refused", 12)]
+    assert [(name, len(rows)) for name, rows in told.folded] == [
+        ("12 more decided", 12),
+        ("12 inconclusive", 12),
+        ("12 refused", 12),
+    ]
     assert told.counts == "12 pass, 12 fail, 12 inconclusive, 12 refused"
     assert len(told.open) + sum(len(rows) for _, rows in told.folded) == len(many), "none is lost"
 
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("final-cpu", "final-cpu"), ("../../etc/passwd", "etc-passwd"), ("a:b c", "a-b-c"), ("..", "experiment"), ("学", "experiment")],
+    [
+        ("final-cpu", "final-cpu"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("a:b c", "a-b-c"),
+        ("..", "experiment"),
+        ("学", "experiment"),
+    ],
 )
 def test_a_name_becomes_a_file_that_leads_nowhere_else(name, file) -> None:
     assert file_name(name) == file
@@ -110,7 +120,7 @@ def test_a_figure_on_a_page_takes_the_colours_of_the_page() -> None:
 
 def test_some_columns_are_read_as_the_whole_table_would_have_them(tmp_path) -> None:
     path = tmp_path / "runs.csv"
-    path.write_bytes('arm,seed,error\na,1,"x, ""y"""\nb,2,\n'.encode())
+    path.write_bytes(b'arm,seed,error\na,1,"x, ""y"""\nb,2,\n')
     some, whole = read_columns(path, "x", {"arm", "error"}), read_table(path, "x")
     assert some.rows == whole.rows == 2 and some.torn == 0
     assert some.columns == {name: whole.columns[name] for name in ("arm", "error")}
