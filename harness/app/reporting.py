@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from harness.report.sections import Chapter, StoreFacts
     from harness.selection import Question
 
-PLOT_ENDINGS = ("svg", "pdf", "png")
-
 
 def report(names: Sequence[str], results: Path, asked: Asked, *, version: str, control: str | None = None) -> Report:
     """A chapter for each name: its candidates against its own control, or against `control` where one is named.

@@ -416,7 +416,8 @@ def _trails(course: _Course, steps: Sequence[_Step]) -> Iterator[Trail]:
         bounds = course.of_time() if name.startswith("time") else course.of_accuracy()
         if not bounds.looks:
             continue
-        ps = [steps[look].judged.needed[name].p for look in bounds.looks]
+        taken = [steps[look].judged.needed.get(name) for look in bounds.looks]  # one that was refused was not needed
+        ps = [None if decision is None else decision.p for decision in taken]
         yield Trail(
             name,
             "z",

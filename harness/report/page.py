@@ -168,7 +168,3 @@ def file_name(text: str) -> str:
     """A name as a part of a file's name: letters, digits, `-`, `_`, `.` and nothing that leads elsewhere."""
     shown = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in text).strip(".-")
     return shown[:80] or "experiment"
-
-
-def figures_of(chapters: Sequence[Chapter]) -> int:
-    return sum(len(section.figures) for chapter in chapters for section in chapter.sections)

@@ -15,6 +15,7 @@ MOST_ROWS = 60
 """Longer tables are cut, and say so: a comment holds 65,536 characters."""
 MOST_CHARACTERS = 60_000
 SKIPPED = ("runs",)
+"""Of these only what is missing is told."""
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~$&]")
 _AT_START = re.compile(r"^([-+#=]|\d+[.)](?=\s|$))")
 _ACTIVE = re.compile(r"@|#(?=\w)|(?<=\w):(?=//)|\bwww(?=\.)|\bmailto(?=:)", re.IGNORECASE)
@@ -64,9 +65,8 @@ def _cut(parts: Sequence[str], room: int) -> list[str]:
 
 
 def _chapter(chapter: Chapter, *, several: bool) -> Iterator[str]:
-    level = "##" if several else ""
     if several:
-        yield f"{level} {escaped(chapter.name)}"
+        yield f"## {escaped(chapter.name)}"
     if chapter.question:
         yield escaped(chapter.question)
     yield "  \n".join(escaped(line) for line in chapter.terms)
@@ -76,7 +76,9 @@ def _chapter(chapter: Chapter, *, several: bool) -> Iterator[str]:
         rows = tuple(chapter.verdicts)
         yield from _grid(Grid(("candidate", "verdict", "what it rests on"), rows, texts=(0, 1, 2)))
     for section in chapter.sections:
-        if section.key not in SKIPPED:
+        if section.key in SKIPPED:
+            yield from map(said, section.missing)
+        else:
             yield from _section(section, "###" if several else "##")
     names = ", ".join(f"`harness export {plain(s.name)}`" for s in chapter.stores if re.fullmatch(r"[\w.-]+", s.name))
     yield f"Single rows are left out here; {names or '`harness export NAME`'} writes them."

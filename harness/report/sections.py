@@ -13,13 +13,13 @@ from harness.model.estimate import Estimate
 from harness.report.ladder_text import entry_text
 from harness.report.plain import listed, name_of, plain
 from harness.report.plan_text import not_run_lines
-from harness.report.plots.accuracy_time import accuracy_time_of, draw_accuracy_time, reasons_of
+from harness.report.plots.accuracy_time import NAMED, accuracy_time_of, draw_accuracy_time, reasons_of
 from harness.report.plots.drift import Drift, draw_drift, drift_of
 from harness.report.plots.ecdf import MOST_STEPS, Distributions, distributions_of, draw_distributions
 from harness.report.plots.forest import Forest, draw_forest, forest_of
 from harness.report.plots.looks import Path, draw_path, paths_of
 from harness.report.plots.shared import Absent
-from harness.report.plots.style import decimal
+from harness.report.plots.style import MOST_SERIES, decimal
 from harness.report.plots.sweep import SweepCurve, draw_sweep, sweeps_of
 from harness.report.table import excluded_lines, findings_by_code, head_lines, luck_lines, marks_of, table_rows
 
@@ -203,8 +203,15 @@ def _forest(forest: Forest, name: str) -> Drawn:
             decimal(m, 2 if forest.what == "accuracy" else 3, sign=unit == " pp") + unit for m in forest.margins
         )
         parts.append(f"Dashed: the margin of the claim ({shown}).")
+    parts.append(f"n: {_spread([row.n for row in forest.rows if row.value is not None])} a candidate.")
     says = f"{name.capitalize()} of {counted(len(forest.rows), 'candidate')} against the control; every number is in the table."
     return Drawn(f"forest-{forest.what}", name.capitalize(), says, " ".join(parts), lambda: draw_forest(forest))
+
+
+def _spread(counts: Sequence[int]) -> str:
+    """Numbers of runs in short: 25 runs, 4 to 28 runs."""
+    least, most = min(counts), max(counts)
+    return counted(most, "run") if least == most else f"{least} to {most} runs"
 
 
 def _accuracy_time(c: Comparison) -> Section:
@@ -214,7 +221,8 @@ def _accuracy_time(c: Comparison) -> Section:
     caption = "Cross: the control; each region holds both means of its arm with 95 % confidence (arms one by one, not their difference)."
     if found.target is not None:
         caption += f" Dashed: the accuracy that is asked for, {100 * found.target:g} %."
-    if len(found.points) > 12:
+    caption += f" n: {_spread([p.n for p in found.points])} an arm."
+    if len(found.points) > NAMED:
         caption += " Numbers are those of the arms in the order of the table, where there is room for them."
     single = [p.name for p in found.points if p.half_time is None or p.half_accuracy is None]
     if single:
@@ -233,8 +241,8 @@ def _distributions(c: Comparison) -> Section:
     if isinstance(found, Absent):
         return Section("distribution", title, missing=_once([found.reason]))
     caption = "A point of a line: the share of runs with at most that accuracy; the further right, the better."
-    if len(found.arms) > 6:
-        caption += " Blue: the arm; grey: the control."
+    if len(found.arms) > MOST_SERIES + 1:
+        caption += f" Blue: the arm; grey: the control. n: {_spread([arm.n for arm in found.arms])} an arm."
     if found.target is not None:
         inside = found.low <= found.target <= found.high
         caption += f" {'Dashed: the' if inside else 'Beyond the picture: the'} bar of {100 * found.target:g} %."
@@ -270,7 +278,8 @@ def _sweep(c: Comparison) -> Section:
 
 
 def _sweep_figure(curve: SweepCurve, place: int) -> Drawn:
-    caption = "Dots and bars: as measured, with 95 % limits that hold for all candidates together; diamonds: shrunken towards the control."
+    caption = "Dots and bars: as measured, with 95 % limits that hold for all candidates together; diamonds: shrunken."
+    caption += f" n: {_spread([p.n for p in curve.points])} an arm."
     if curve.margin_pp:
         caption += f" Dashed: the margin, {decimal(-curve.margin_pp, 2)} pp."
     says = f"Difference in accuracy from the control over {curve.key} for {len(curve.points)} values; numbers are in the table."
@@ -383,7 +392,7 @@ def _drift(c: Comparison) -> Section:
     found = drift_of(c)
     if isinstance(found, Absent):
         return Section("drift", "Drift", missing=_once([found.reason]))
-    caption = "Each run's time against the mean of its arm, in the order of running; lines part the process starts."
+    caption = f"Each of {found.n} runs: its time against the mean of its arm, in the order of running; lines part the process starts."
     drawn = len(found.drawn)
     if drawn < found.n:
         hot = ", and the throttled ones" if found.throttled.any() else ""

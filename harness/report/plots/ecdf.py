@@ -63,15 +63,15 @@ class Distributions:
 
 def distributions_of(comparison: Comparison) -> Distributions | Absent:
     """The accuracies of the runs that the judgement rests on."""
-    target, arms, single = comparison.promise.target, list[ArmSteps](), list[str]()
+    target, arms = comparison.promise.target, list[ArmSteps]()
     for name, sample in arms_of(comparison):
-        if sample.n < 2:
-            single.append(name_of(name))
-            continue
-        reached = None if target is None else int(successes(sample.runs, target).sum())
-        arms.append(ArmSteps(name_of(name), np.sort(sample.accuracy), reached))
+        if sample.n:
+            reached = None if target is None else int(successes(sample.runs, target).sum())
+            arms.append(ArmSteps(name_of(name), np.sort(sample.accuracy), reached))
     if not arms:
-        return Absent("No arm has two runs, and fewer have no distribution." if single else UNKNOWN_RUNS)
+        return Absent(UNKNOWN_RUNS)
+    if max(arm.n for arm in arms) < 2:
+        return Absent("No arm has two runs, and fewer have no distribution.")
     low, high = _range(arms, target)
     return Distributions(tuple(arms), target, low, high)
 

@@ -224,7 +224,7 @@ def _limits(forest: Forest) -> tuple[float, float]:
     """Where the axis begins and ends: all limits but those that are far wider than most, no difference, and the margins."""
     rows = [row for row in forest.rows if row.value is not None]
     halves = [_half(row) for row in rows]
-    most = TOO_WIDE * median(h for h in halves) if any(halves) else math.inf
+    most = TOO_WIDE * median(half for half in halves if half) if any(halves) else math.inf
     ends = [forest.null, *forest.margins]
     for row, half in zip(rows, halves, strict=True):
         assert row.value is not None

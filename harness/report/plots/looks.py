@@ -23,7 +23,6 @@ class Path:
     planned: tuple[int, ...]
     bounds: tuple[float, ...]
     floors: tuple[float, ...]
-    stop: str | None
 
 
 def paths_of(comparison: Comparison) -> tuple[Path, ...] | Absent:
@@ -31,21 +30,21 @@ def paths_of(comparison: Comparison) -> tuple[Path, ...] | Absent:
     planned = [one for one in comparison.comparisons if one.look is not None]
     if not planned:
         return Absent("These runs were not looked at by a sequential plan (`harness run --until-decided` makes one).")
-    found = tuple(path for one in planned for path in _paths(one))
+    found = tuple(path for one in planned for path in _paths(one, comparison.promise.alpha))
     return found or Absent("The first look of the plan is still to come.")
 
 
-def _paths(one: CandidateResult) -> list[Path]:
+def _paths(one: CandidateResult, alpha: float) -> list[Path]:
+    """The looks to come are shown where they are known: of accuracy, at the level that was planned with."""
     look = one.look
     assert look is not None
     plan = look.plan
     out = []
     for trail in look.trails:
-        accuracy = not trail.endpoint.startswith("time") and trail.unit == "z"
-        bounds = plan.efficacy if accuracy else trail.upper
-        floors = plan.futility if accuracy else trail.lower
-        runs = plan.runs if accuracy else trail.n
-        out.append(Path(name_of(one.candidate.name), trail, runs, bounds, floors, look.stop))
+        whole = not trail.endpoint.startswith("time") and trail.unit == "z" and alpha == plan.alpha
+        bounds = plan.efficacy if whole else trail.upper
+        floors = plan.futility if whole else trail.lower
+        out.append(Path(name_of(one.candidate.name), trail, plan.runs if whole else trail.n, bounds, floors))
     return out
 
 

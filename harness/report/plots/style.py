@@ -146,8 +146,8 @@ def set_ticks(axis: Any, low: float, high: float, *, most: int = 5, sign: bool =
 
 
 def widened(low: float, high: float, share: float = 0.06) -> tuple[float, float]:
-    """Limits with some air; equal ones get a width."""
-    if high <= low:
+    """Limits with some air; equal ones, but for rounding, get a width."""
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
         air = abs(low) * 0.01 or 1.0
         return low - air, high + air
     air = share * (high - low)

@@ -37,7 +37,7 @@ def inline(figure: Any, *, key: str, title: str, description: str) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with applied(), matplotlib.rc_context({"svg.hashsalt": key, "svg.fonttype": "none"}):
+    with applied(), matplotlib.rc_context({"svg.hashsalt": "page", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ElementTree.fromstring(buffer.getvalue())
     _without(root, UNUSED)
@@ -91,7 +91,8 @@ def _own_ids(root: Any, key: str) -> None:
     used = {e.attrib["href"][1:] for e in root.iter() if e.attrib.get("href", "").startswith("#")}
     for element in root.iter():
         used |= {name for value in element.attrib.values() for name in _REFERENCE.findall(value)}
-    new = {name: f"{key}-{i}" for i, name in enumerate(sorted(used))}
+    there = [e.attrib["id"] for e in root.iter() if e.attrib.get("id") in used]
+    new = {name: f"{key}-{i}" for i, name in enumerate(there)}
     for element in root.iter():
         for attribute, value in list(element.attrib.items()):
             if attribute == "id":

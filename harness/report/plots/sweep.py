@@ -15,6 +15,7 @@ from harness.report.plots.shared import UNKNOWN_RUNS, Absent
 
 WIDTH, HEIGHT = 440.0, 330.0
 LEAST = 3
+LARGEST = 1e100
 WIDE = 20.0
 """Keys whose largest value is so many times the smallest, in uneven steps, are drawn on a logarithmic axis."""
 
@@ -93,7 +94,10 @@ def _points(comparison: Comparison, base: Mapping[str, Any]) -> Iterator[tuple[S
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A number that an axis can show; None for what is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < LARGEST:
+        return None
+    return float(value)
 
 
 # --- drawing --------------------------------------------------------------------------------------------------

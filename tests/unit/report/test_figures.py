@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from frames import PROMISE, bare, pair
 
 import harness
 from harness.errors import UsageError
-from harness.report.plots.style import decimal, fitted, nice_ticks, width_of
+from harness.report.plots.style import decimal, fitted, nice_ticks, widened, width_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -184,3 +186,19 @@ def test_a_long_name_is_cut_in_its_middle() -> None:
     assert width_of(short) <= 120 and short.startswith("learning") and short.endswith("0.125") and "…" in short
     assert fitted("short", 120) == "short" and fitted("x" * 5000, 1) == "…"
     assert width_of("学習率") >= 3 * 11, "letters that the font lacks are as wide as they may be"
+
+
+def test_limits_that_are_equal_but_for_rounding_get_a_width() -> None:
+    assert widened(94.0, 94.0 + 1e-13) == pytest.approx((93.06, 94.94))
+    assert widened(0.0, 0.0) == (-1.0, 1.0)
+    low, high = widened(1.0, 2.0, 0.1)
+    assert (low, high) == pytest.approx((0.9, 2.1))
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch) -> None:
+    shutil.copytree(ROOT / "results/exp230-lr-end-cpu", tmp_path / "results/exp230-lr-end-cpu")
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/report.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, "docs/report.md", "exec"), {})
+    assert (tmp_path / "forest.pdf").read_bytes().startswith(b"%PDF")
+    assert "final learning rate" in example and (tmp_path / "sweep.svg").stat().st_size > 5000

@@ -1,0 +1,133 @@
+"""The parts of a page one by one: texts from files, verdicts in order, names of files, and figures as bytes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from frames import PROMISE, pair
+
+import harness
+from harness.errors import StoreError
+from harness.report.page import MOST_VERDICTS, Said, file_name, told_first
+from harness.report.page_markdown import APART, escaped, said
+from harness.report.plain import NAME, SENTENCE, name_of, plain
+from harness.report.plots.style import VARIABLES
+from harness.report.plots.svg import file_of, inline
+from harness.store.read import read_columns, read_table
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\t c", "a b c"),
+        ("\x1b[31mred", "\ufffd[31mred"),
+        ("abc\u202egnp.exe", "abc\ufffdgnp.exe"),
+        ("zero\u200bwidth", "zero\ufffdwidth"),
+        ("\ud800", "\ufffd"),
+        ("学習率", "学習率"),
+    ],
+)
+def test_a_text_is_one_line_without_what_controls_it(text, shown) -> None:
+    assert plain(text) == shown
+
+
+def test_a_long_text_keeps_both_of_its_ends() -> None:
+    name = "schedule-" + "x" * 500 + "=0.125"
+    assert len(name_of(name)) == NAME and name_of(name).startswith("schedule-") and name_of(name).endswith("=0.125")
+    assert len(plain("y" * 5000)) == SENTENCE
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("lr.end=0.05", "lr.end=0.05"),
+        ("a|b", r"a\|b"),
+        ("*a* _b_ `c`", r"\*a\* \_b\_ \`c\`"),
+        ("<b>&amp;", r"\<b\>\&amp;"),
+        ("[x](y)", r"\[x\](y)"),
+        ("# head", r"\# head"),
+        ("- item", r"\- item"),
+        ("1. item", r"1\. item"),
+        ("1.029×", "1.029×"),
+        ("@you", f"@{APART}you"),
+        ("see #12", f"see #{APART}12"),
+        ("https://x.example", f"https:{APART}//x.example"),
+        ("www.x.example", f"www{APART}.x.example"),
+        ("$x$ ~y~", r"\$x\$ \~y\~"),
+        ("back\\slash", r"back\\slash"),
+    ],
+)
+def test_a_text_is_only_text_in_markdown(text, shown) -> None:
+    assert escaped(text) == shown
+
+
+def test_a_sentence_may_hold_code() -> None:
+    assert said("run `harness ladder` and `a|b` *now*") == r"run `harness ladder` and `a\|b` \*now\*"
+
+
+def test_what_decides_stands_first_and_what_does_not_is_folded() -> None:
+    few = [Said("a", "inconclusive", ""), Said("b", "pass", "")]
+    assert told_first(few).open == tuple(few) and not told_first(few).folded
+    many = [Said(f"{i}", ("inconclusive", "fail", "pass", "refused")[i % 4], "") for i in range(4 * MOST_VERDICTS)]
+    told = told_first(many)
+    assert {one.verdict for one in told.open} == {"pass"} and len(told.open) == MOST_VERDICTS
+    assert [(name, len(rows)) for name, rows in told.folded] == [
+        ("12 more decided", 12),
+        ("12 inconclusive", 12),
+        ("12 refused", 12),
+    ]
+    assert told.counts == "12 pass, 12 fail, 12 inconclusive, 12 refused"
+    assert len(told.open) + sum(len(rows) for _, rows in told.folded) == len(many), "none is lost"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("final-cpu", "final-cpu"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("a:b c", "a-b-c"),
+        ("..", "experiment"),
+        ("学", "experiment"),
+    ],
+)
+def test_a_name_becomes_a_file_that_leads_nowhere_else(name, file) -> None:
+    assert file_name(name) == file
+    assert Path(file_name(name)).name == file_name(name)
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf", "png"])
+def test_a_figure_has_the_same_bytes_when_it_is_drawn_again(ending) -> None:
+    judged = harness.compare(*pair(25), **PROMISE)
+    first, second = (file_of(judged.plot_ecdf(), ending, salt="x") for _ in range(2))
+    assert first == second and len(first) > 1000
+
+
+def test_a_figure_on_a_page_takes_the_colours_of_the_page() -> None:
+    judged = harness.compare(*pair(25), **PROMISE)
+    one, two = (inline(judged.plot_ecdf(), key=key, title="<T>", description="D & E") for key in ("k1", "k2"))
+    root = ElementTree.fromstring(one)
+    assert root.get("viewBox") and not {"width", "height", "xmlns"} & set(root.attrib)
+    assert not [colour for colour in VARIABLES if colour in one] and "var(--ink)" in one and "var(--s1)" in one
+    assert "font-family" not in one and "<style" not in one and "matplotlib" not in one.lower()
+    ids = [set(re.findall(r' id="([^"]+)"', svg)) for svg in (one, two)]
+    assert ids[0] and not ids[0] & ids[1], "figures of one page share no id"
+    assert one.replace("k1", "k2") == two
+    assert [e.text for e in root][:2] == ["<T>", "D & E"]
+
+
+def test_some_columns_are_read_as_the_whole_table_would_have_them(tmp_path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_bytes(b'arm,seed,error\na,1,"x, ""y"""\nb,2,\n')
+    some, whole = read_columns(path, "x", {"arm", "error"}), read_table(path, "x")
+    assert some.rows == whole.rows == 2 and some.torn == 0
+    assert some.columns == {name: whole.columns[name] for name in ("arm", "error")}
+    path.write_bytes(path.read_bytes() + "c,ü".encode())
+    torn = read_columns(path, "x", {"arm"})
+    assert (torn.rows, torn.torn, torn.columns) == (2, 4, {"arm": ["a", "b"]})
+    assert (torn.rows, torn.torn) == (read_table(path, "x").rows, read_table(path, "x").torn)
+    path.write_text("arm,seed\na,1\nb\n")
+    with pytest.raises(StoreError, match="line 3: has 1 fields"):
+        read_columns(path, "x", {"arm"})
