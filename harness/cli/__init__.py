@@ -135,7 +135,9 @@ def run_cli(arguments: list[str]) -> int:
         return 0
     except Exception as problem:
         if isinstance(problem, OSError) and (problem.filename is not None or problem.errno in UNWRITTEN):
-            warn(f"{problem.filename or 'the output'}: {problem.strerror}. Check that path, its permissions and the disk, and run again.")
+            warn(
+                f"{problem.filename or 'the output'}: {problem.strerror}. Check that path, its permissions and the disk, and run again."
+            )
             return 4
         if os.environ.get("HARNESS_DEBUG"):
             raise
