@@ -184,12 +184,12 @@ def read_sets(pairs: list[str], folder: Path) -> object:
 
 
 def read_csv(text: str, folder: Path) -> object:
-    from harness.exchange import import_csv
+    from harness.exchange import import_file
     from harness.store.frames import read_dataframe, read_frame
     from harness.store.read import open_store
 
     path, results = _file(folder, "in.csv", text), Path(tempfile.mkdtemp(dir=folder))
-    import_csv(path, "there", results)
+    import_file(path, "there", results)
     store = open_store(results, "there")
     read_frame(store)
     return read_dataframe(store)

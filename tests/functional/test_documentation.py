@@ -40,6 +40,21 @@ NOT_RUN = {
     "harness run configs/current_config.yaml": "an example of a file that the page shows and the package does not ship",
     "harness show latency-macs --plot": "needs runs of a trainer that needs torch: tests/training/test_latency.py draws it",
     "harness gate gate.toml --re-anchor": "needs a repository with a history: tests/functional/test_gate_file.py",
+    "harness report final-cpu exp230": "several large stores: tests/functional/test_report.py makes pages of several",
+    "--format parquet": "needs pyarrow: tests marked `reach` run it",
+    "--format mlflow": "needs MLflow: tests marked `reach` run it",
+    "--format trackio": "needs trackio: tests marked `reach` run it",
+    "import duckdb": "needs DuckDB: tests/reach runs it",
+    "mlflow ui": "opens a page",
+    "--as theirs": "needs a file of somebody's: tests/functional/test_import_formats.py",
+    "--as sweep": "needs a file of Weights & Biases: tests/functional/test_import_formats.py",
+    "--as muon": "needs a log of airbench: tests/training",
+    "compare baseline muon": "needs that log",
+    "--as timed": "needs a file of hyperfine: tests/functional/test_import_formats.py",
+    "--as suite": "needs a file of pyperf: tests marked `reach`",
+    "trackio show": "opens a page",
+    "hyperfine ": "another program",
+    "python bench.py": "another program",
     "harness gate gate.toml --self-test": "needs stored runs of that file: tests/functional/test_gate_file.py",
 }
 """A command that holds the one is not run, for the other."""
@@ -71,7 +86,11 @@ TOML_NOT_EXPERIMENTS = {
     "gate.md-3": "arms at revisions: tests/functional/test_revisions.py makes a repository with a branch",
     "ladder.md-1": "a table for an experiment: test_a_ladder_of_the_pages",
 }
-PYTHON_ELSEWHERE = {"README.md-3": "tests/functional/test_newcomer.py runs it"}
+PYTHON_ELSEWHERE = {
+    "README.md-3": "tests/functional/test_newcomer.py runs it",
+    "report.md-1": "draws from a large store: tests/functional/test_report.py draws every figure",
+    "scale.md-1": "a class of somebody's; the checks run in tests/functional/test_ray.py and beside it",
+}
 
 
 def commands(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.exchange import guarded, unguarded
+from harness.exchange.exporting import guarded, unguarded
 from harness.report.escaping import markdown, terminal, xml
 
 
