@@ -125,13 +125,19 @@ def make_sample(name: str, frames: list[Frame], *, stage: str | None = None, lat
         kept.append(done.where(fresh))
     rows = concatenate(frames)
     runs = concatenate(kept)
-    untold = rows.where(completed(rows) & ~rows["warmup"]) if not runs.rows and excluded[UNTOLD] else None
+    untold = None if runs.rows or not excluded[UNTOLD] else _untold(rows, chosen)
     counted = {k: v for k, v in excluded.items() if v}
     stores = tuple(sorted({frame.source for frame in frames}))
     return Sample(name, rows, runs, counted, duplicates, chosen, stores=stores, untold=untold)
 
 
 UNTOLD = "without an accuracy"
+
+
+def _untold(rows: Frame, stage: str | None) -> Frame:
+    """The completed runs whose accuracy is unknown, of a stage where one was chosen."""
+    mask = completed(rows) & ~rows["warmup"] & np.isnan(rows["accuracy"])
+    return rows.where(mask if stage is None else mask & (rows["stage"] == stage))
 
 
 def completed(frame: Frame) -> NDArray[np.bool_]:

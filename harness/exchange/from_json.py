@@ -85,12 +85,11 @@ def read_hyperfine(path: Path, renames: Mapping[str, str]) -> Foreign:
         codes = result.get("exit_codes") or []
         for run, seconds in enumerate(result["times"]):
             code = codes[run] if run < len(codes) else 0
-            failed = code not in (0, None)
             rows.append(
                 {
                     "arm": arm, "replicate": str(run), "block": str(run), "invocation": f"{place}.{run}", "time_s": plain(seconds),
-                    "clock": COMMAND_CLOCK, "status": "crashed" if failed else "completed",
-                    "error": f"exit code {code}" if failed else "",
+                    "clock": COMMAND_CLOCK, "status": "completed" if code == 0 else "crashed",
+                    "error": "" if code == 0 else "ended by a signal" if code is None else f"exit code {code}",
                 }
             )  # fmt: skip
             lines.append(f"{where}, run {run + 1}")

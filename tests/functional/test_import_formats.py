@@ -153,6 +153,15 @@ def test_times_that_are_none(cli_inside, tmp_path, text, words):
     assert not (tmp_path / "results/x").exists()
 
 
+def test_a_command_that_a_signal_ended_is_a_crash(cli_inside, tmp_path):
+    result = {"command": "sh -c 'kill -9 $$'", "times": [0.1, 0.2, 0.3], "exit_codes": [0, None, 2]}
+    write(tmp_path, "times.json", json.dumps({"results": [result]}))
+    imported(cli_inside, "times.json", "--as", "hf")
+    assert [(r["status"], r["error"]) for r in rows_of(tmp_path, "hf")] == [
+        ("completed", ""), ("crashed", "ended by a signal"), ("crashed", "exit code 2"),
+    ]  # fmt: skip
+
+
 def test_a_command_of_several_lines_is_one_arm_everywhere(cli_inside, tmp_path):
     results = [
         {"command": name, "times": [0.1, 0.2]}
