@@ -295,7 +295,9 @@ class _Drive:
             time.sleep(0.2)
             return True
         ready, _ = self.ray.wait(list(asked), num_returns=1, timeout=1.0)
-        if ready and len(asked) > 1:  # all that can be heard now: a question over many costs the more, the more there are
+        if (
+            ready and len(asked) > 1
+        ):  # all that can be heard now: a question over many costs the more, the more there are
             ready, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=0)
         for reference in ready:
             self._hear(asked[reference], reference)

@@ -271,7 +271,9 @@ class _Array:
         name = f"{utc_now()[:19].replace(':', '')}-{uuid.uuid4().hex[:6]}"
         self.place = spool_of(self.campaign.folder) / name
         lane = _lane(self.asked, self.campaign)
-        most = MOST_ELEMENTS if self.asked.cluster == "slurm" else self.campaign.workers or 1  # submitit's own start all at once
+        most = (
+            MOST_ELEMENTS if self.asked.cluster == "slurm" else self.campaign.workers or 1
+        )  # submitit's own start all at once
         count = min(most, len(self.batch))
         self.groups = [self.batch[i::count] for i in range(count)]
         portable = replace(self.campaign.portable(), plan=replace(self.campaign.plan, invocations=()))

@@ -198,7 +198,9 @@ def test_a_node_that_comes_later_is_used(tmp_path) -> None:
 
 def test_a_killed_actor_costs_its_run_in_flight(tmp_path) -> None:
     """The process that a node runs for the harness, as the kernel kills one that took too much memory."""
-    told = PAUSED.replace("    time.sleep(pause)\n", "    open('parents.txt', 'a').write(f'{os.getppid()}\\n')\n    time.sleep(pause)\n")
+    told = PAUSED.replace(
+        "    time.sleep(pause)\n", "    open('parents.txt', 'a').write(f'{os.getppid()}\\n')\n    time.sleep(pause)\n"
+    )
     write(tmp_path, "paused.py", "import os\n" + told)
     write(tmp_path, "sixty.toml", ARMS)
     with cluster_of("node-a") as cluster:

@@ -33,9 +33,7 @@ def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Campaign:
         (tmp_path / name).write_text(TRAIN)
     (experiment,) = load(["a.py", "b.py"], Request(seeds=4))
     infos = trainer_infos(experiment)
-    plan = make_plan(
-        ["a", "b"], experiment="x", stage="confirm", seeds=4, seed_root=0, slot=5, done=(), invocations=2
-    )
+    plan = make_plan(["a", "b"], experiment="x", stage="confirm", seeds=4, seed_root=0, slot=5, done=(), invocations=2)
     known = {arm: Provenance(info.code_hash({})) for arm, info in infos.items()}
     return Campaign(experiment, plan, infos, known, slot=5, experiment_hash="h")
 
@@ -45,7 +43,9 @@ def leases_of(campaign: Campaign) -> tuple[Leases, list[Finished]]:
     return Leases(campaign, State(campaign, rows.append)), rows
 
 
-def made(campaign: Campaign, lease: Lease, arm: str, number: int, *, warmup: bool = False, status: str = "completed") -> Finished:
+def made(
+    campaign: Campaign, lease: Lease, arm: str, number: int, *, warmup: bool = False, status: str = "completed"
+) -> Finished:
     """What a machine gives back of the lease's first block."""
     block = None if warmup else lease.blocks[number]
     record = campaign.attempt(
@@ -86,7 +86,7 @@ def test_before_its_arms_are_warm_a_machine_was_at_a_warm_up(campaign: Campaign)
 
 
 def test_a_night_of_losses_gives_no_arm_up_and_a_run_that_kills_machines_is_left_out(campaign: Campaign) -> None:
-    leases, rows = leases_of(campaign)
+    leases, _rows = leases_of(campaign)
     both = [leases.take(), leases.take()]
     for lease in both:  # a run of each of two invocations, on two machines that go at once
         assert lease is not None
@@ -127,7 +127,11 @@ def node(name: str, cores: float, gpus: float = 0) -> dict[str, Any]:
 def test_a_gpu_is_a_seat_with_its_share_of_the_cores() -> None:
     nodes = [node("1", 16, 2), node("2", 8), node("3", 8, 1)]
     spots = spots_of(nodes, accelerated=True, workers=None, cpus=None)
-    assert [(s.node, s.cpus, s.gpus, s.crowded) for s in spots] == [("1", 8, 1, False), ("3", 8, 1, False), ("1", 8, 1, False)]
+    assert [(s.node, s.cpus, s.gpus, s.crowded) for s in spots] == [
+        ("1", 8, 1, False),
+        ("3", 8, 1, False),
+        ("1", 8, 1, False),
+    ]
 
 
 def test_without_gpus_a_node_is_a_seat_as_a_whole() -> None:

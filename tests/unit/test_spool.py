@@ -28,7 +28,9 @@ def attempt(number: int, *, replicate: int | None = None, invocation: str = "i")
 def submission(folder: Path, count: int, *, ended: bool = True, name: str = "s1") -> Path:
     place = folder / "x" / "spool" / name
     place.mkdir(parents=True)
-    (place / "submission.json").write_text(json.dumps({"at": name, "executor": "slurm", "elements": 1, "jobs": ["7_0"]}))
+    (place / "submission.json").write_text(
+        json.dumps({"at": name, "executor": "slurm", "elements": 1, "jobs": ["7_0"]})
+    )
     writer = SpoolWriter(place / "0.jsonl")
     for number in range(count):
         writer.append(attempt(number))
@@ -44,9 +46,7 @@ def stored(folder: Path) -> list[str]:
 
 def taken_up(folder: Path) -> dict[str, int]:
     with ExperimentLogger("x", results=folder) as logger:
-        return take_up(
-            folder / "x", lambda f: logger.write(f.record, metrics=f.metrics, correct_mask=f.correct_mask)
-        )
+        return take_up(folder / "x", lambda f: logger.write(f.record, metrics=f.metrics, correct_mask=f.correct_mask))
 
 
 def test_an_attempt_is_the_same_after_its_line() -> None:
