@@ -94,7 +94,7 @@ def spooled(folder) -> int:
 
 
 def queue() -> list[str]:
-    done = subprocess.run(["squeue", "-h", "-r", "-o", "%A"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["squeue", "-h", "-r", "-t", "RUNNING", "-n", "harness-p", "-o", "%A"], capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 

@@ -86,7 +86,7 @@ def test_before_its_arms_are_warm_a_machine_was_at_a_warm_up(campaign: Campaign)
 
 
 def test_a_night_of_losses_gives_no_arm_up_and_a_run_that_kills_machines_is_left_out(campaign: Campaign) -> None:
-    leases, _ = leases_of(campaign)
+    leases, _rows = leases_of(campaign)
     both = [leases.take(), leases.take()]
     for lease in both:  # a run of each of two invocations, on two machines that go at once
         assert lease is not None
