@@ -76,7 +76,7 @@ def until(holds: Callable[[], object], process: subprocess.Popen[str]) -> None:
 def kill_the_campaign(folder: Path, quick: bool) -> Shown:
     """`kill -9` of the driver at random moments; what it had stored stays, byte by byte, and the same command ends it."""
     path, choose, times, lost = _begun(folder), random.Random(1), 0, 0
-    for _ in range(3 if quick else 40):
+    for _ in range(3 if quick else 25):
         before = path.read_bytes() if path.exists() else b""
         process = started(*RUN, cwd=folder)
         stood = lines(path)
@@ -105,7 +105,7 @@ def kill_the_campaign(folder: Path, quick: bool) -> Shown:
 def two_campaigns_at_once(folder: Path, quick: bool) -> Shown:
     """One of them works; the others say which process does."""
     path, told, times = _begun(folder), "", 0
-    for number in range(1 if quick else 5):
+    for number in range(1 if quick else 4):
         shutil.rmtree(path.parent, ignore_errors=True)
         processes = [started(*RUN, cwd=folder) for _ in range(2 + number)]
         done = [ended(process) for process in processes]

@@ -35,12 +35,17 @@ def test_any_text_is_valid_xml(code):
 
 
 def test_a_terminal_keeps_its_cursor_and_the_colours_of_the_harness():
-    assert terminal("\x1b[1;32mPASS\x1b[0m of a\x1b[2Jb\x07\r\x9b31m") == "\x1b[1;32mPASS\x1b[0m of a\\x1b[2Jb\\x07\\x0d\\x9b31m"
+    assert (
+        terminal("\x1b[1;32mPASS\x1b[0m of a\x1b[2Jb\x07\r\x9b31m")
+        == "\x1b[1;32mPASS\x1b[0m of a\\x1b[2Jb\\x07\\x0d\\x9b31m"
+    )
     assert terminal("96.41 ± .12 %\n\tx → ⏎ é 🙂") == "96.41 ± .12 %\n\tx → ⏎ é 🙂"
     assert terminal("\u202egnp.exe \udce9") == "\\u202egnp.exe \\udce9"
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", '=HYPERLINK("x")', "@SUM(A1)", "\t=f(x)", "-2+3+cmd|'x'!A0", "'=f(1)", "''=f(1)"])
+@pytest.mark.parametrize(
+    "text", ["=cmd|' /C calc'!A0", '=HYPERLINK("x")', "@SUM(A1)", "\t=f(x)", "-2+3+cmd|'x'!A0", "'=f(1)", "''=f(1)"]
+)
 def test_a_formula_goes_out_as_text_and_comes_back(text):
     assert guarded(text) == "'" + text
     assert unguarded(guarded(text)) == text
