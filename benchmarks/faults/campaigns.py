@@ -31,10 +31,13 @@ from benchmarks.faults.common import (
 SLOW = """\
 import random
 import time
+from pathlib import Path
 
 
 def train(seed, pause=0.02):
     time.sleep(pause)
+    while Path("wait").exists():
+        time.sleep(0.01)
     return random.Random(seed).randrange(900, 1000), 1000
 """
 ARMS = 'trainer = "slow.py"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n'
@@ -115,9 +118,12 @@ def two_campaigns_at_once(folder: Path, quick: bool) -> Shown:
             if one.returncode != 0:
                 told = said(one, 4, "another campaign is writing to this store (process")
         expect(once(rows_of(path), ("a", "b"), SEEDS) == 0, "runs are missing")
-    first = started(*RUN, "--set", "pause=0.2", "--as", "other", cwd=folder)
-    until(lambda: lines(folder / "results/other/runs.csv") > 2, first)
-    told = said(cli(*RUN, "--set", "pause=0.2", "--as", "other", cwd=folder), 4, f"process {first.pid}") or told
+    write(folder, "wait", "")
+    first = started(*RUN, "--as", "other", cwd=folder)
+    holder = folder / "results/other/campaign.lock"
+    until(lambda: holder.exists() and holder.read_text() == str(first.pid), first)
+    told = said(cli(*RUN, "--as", "other", cwd=folder), 4, f"process {first.pid}") or told
+    (folder / "wait").unlink()
     expect(ended(first).returncode == 0, "the first campaign was disturbed")
     lost = once(rows_of(folder / "results/other/runs.csv"), ("a", "b"), SEEDS)
     return Shown(
