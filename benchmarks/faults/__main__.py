@@ -37,15 +37,16 @@ def main() -> None:
                 begun = time.monotonic()
                 with tempfile.TemporaryDirectory() as folder:
                     shown[name] = make(Path(folder), given.quick)
-                print(
-                    f"{name}: {shown[name].times} times, {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True
-                )
+                if given.quick:
+                    shown[name] = dataclasses.replace(shown[name], tried=f"{shown[name].tried} (at some places)")
+                if given.write:
+                    write(given.write, [shown[name]])
+                seconds = time.monotonic() - begun
+                print(f"{name}: {shown[name].times} times, {seconds:.1f} s", file=sys.stderr, flush=True)
     if given.json:
         print(json.dumps({name: dataclasses.asdict(one) for name, one in shown.items()}))
     else:
         print(table(list(shown.values())))
-    if given.write:
-        write(given.write, list(shown.values()))
 
 
 def write(page: Path, shown: list[Shown]) -> None:

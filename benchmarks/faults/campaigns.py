@@ -31,10 +31,13 @@ from benchmarks.faults.common import (
 SLOW = """\
 import random
 import time
+from pathlib import Path
 
 
 def train(seed, pause=0.02):
     time.sleep(pause)
+    while Path("wait").exists():
+        time.sleep(0.01)
     return random.Random(seed).randrange(900, 1000), 1000
 """
 ARMS = 'trainer = "slow.py"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n'
@@ -76,7 +79,7 @@ def until(holds: Callable[[], object], process: subprocess.Popen[str]) -> None:
 def kill_the_campaign(folder: Path, quick: bool) -> Shown:
     """`kill -9` of the driver at random moments; what it had stored stays, byte by byte, and the same command ends it."""
     path, choose, times, lost = _begun(folder), random.Random(1), 0, 0
-    for _ in range(3 if quick else 40):
+    for _ in range(3 if quick else 25):
         before = path.read_bytes() if path.exists() else b""
         process = started(*RUN, cwd=folder)
         stood = lines(path)
@@ -105,7 +108,7 @@ def kill_the_campaign(folder: Path, quick: bool) -> Shown:
 def two_campaigns_at_once(folder: Path, quick: bool) -> Shown:
     """One of them works; the others say which process does."""
     path, told, times = _begun(folder), "", 0
-    for number in range(1 if quick else 5):
+    for number in range(1 if quick else 4):
         shutil.rmtree(path.parent, ignore_errors=True)
         processes = [started(*RUN, cwd=folder) for _ in range(2 + number)]
         done = [ended(process) for process in processes]
@@ -115,9 +118,12 @@ def two_campaigns_at_once(folder: Path, quick: bool) -> Shown:
             if one.returncode != 0:
                 told = said(one, 4, "another campaign is writing to this store (process")
         expect(once(rows_of(path), ("a", "b"), SEEDS) == 0, "runs are missing")
-    first = started(*RUN, "--set", "pause=0.2", "--as", "other", cwd=folder)
-    until(lambda: lines(folder / "results/other/runs.csv") > 2, first)
-    told = said(cli(*RUN, "--set", "pause=0.2", "--as", "other", cwd=folder), 4, f"process {first.pid}") or told
+    write(folder, "wait", "")
+    first = started(*RUN, "--as", "other", cwd=folder)
+    holder = folder / "results/other/campaign.lock"
+    until(lambda: holder.exists() and holder.read_text() == str(first.pid), first)
+    told = said(cli(*RUN, "--as", "other", cwd=folder), 4, f"process {first.pid}") or told
+    (folder / "wait").unlink()
     expect(ended(first).returncode == 0, "the first campaign was disturbed")
     lost = once(rows_of(folder / "results/other/runs.csv"), ("a", "b"), SEEDS)
     return Shown(

@@ -134,13 +134,12 @@ def run_cli(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as problem:
-        if isinstance(problem, OSError) and (problem.filename is not None or problem.errno in UNWRITTEN):
-            warn(
-                f"{problem.filename or 'the output'}: {problem.strerror}. Check that path, its permissions and the disk, and run again."
-            )
-            return 4
         if os.environ.get("HARNESS_DEBUG"):
             raise
+        if isinstance(problem, OSError) and (problem.filename is not None or problem.errno in UNWRITTEN):
+            where = problem.filename or "the output"
+            warn(f"{where}: {problem.strerror}. Check that path, its permissions and the disk, and run again.")
+            return 4
         click.echo(
             f"harness: internal error: {type(problem).__name__}: {problem}. This is a defect of the harness; "
             "set HARNESS_DEBUG=1 to see where.",

@@ -249,7 +249,7 @@ def _on_terminal(display: Display) -> Iterator[Callable[[Any], None]]:
             if finished.record.status != "completed":
                 console.print(terminal(_failure(finished.record)), markup=False)
             if time.monotonic() - shown_at >= 1 / REFRESH_HZ or display.finished == display.prepared.plan.runs:
-                live.update(view())  # which reads every block so far: not for every run of a long campaign
+                live.update(view())  # as often as people can see it, not for every run of a long campaign
                 shown_at = time.monotonic()
 
         yield take
