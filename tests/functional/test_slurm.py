@@ -94,7 +94,8 @@ def spooled(folder) -> int:
 
 
 def queue() -> list[str]:
-    done = subprocess.run(["squeue", "-h", "-r", "-t", "RUNNING", "-n", "harness-p", "-o", "%A"], capture_output=True, text=True, check=True)
+    asked = ["squeue", "-h", "-r", "-t", "RUNNING", "-n", "harness-p", "-o", "%A"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
