@@ -77,8 +77,6 @@ def test_every_outcome_of_a_judgement(suite: Path) -> None:
         sys.executable,
         "-m",
         "pytest",
-        "-p",
-        "harness.pytest_plugin",
         "-rA",
         "-p",
         "no:cacheprovider",
