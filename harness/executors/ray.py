@@ -83,6 +83,8 @@ class RayExecutor:
 
 
 def _library() -> Any:
+    # Under `uv run` Ray would make an environment of its own for each process by uv; the nodes have theirs.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray
     except ImportError as problem:

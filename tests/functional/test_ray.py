@@ -18,6 +18,7 @@ from harness.executors.ray import RayExecutor
 from harness.testing import ExecutorChecks
 
 pytestmark = pytest.mark.reach
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # read when Ray is imported; the executor does the same
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
@@ -40,11 +41,15 @@ class TestLocalProcesses(ExecutorChecks):
         return executor
 
 
+@functools.lru_cache
 def slurm_is_here() -> bool:
     """Whether a Slurm answers on this machine, with a node that is up."""
     if shutil.which("sinfo") is None:
         return False
-    done = subprocess.run(["sinfo", "-h", "-o", "%t"], capture_output=True, text=True, check=False, timeout=10)
+    try:
+        done = subprocess.run(["sinfo", "-h", "-o", "%t"], capture_output=True, text=True, check=False, timeout=10)
+    except subprocess.TimeoutExpired:
+        return False
     return done.returncode == 0 and any(state in done.stdout for state in ("idle", "mix", "alloc"))
 
 
