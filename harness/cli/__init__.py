@@ -134,6 +134,11 @@ def run_cli(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as problem:
+        if isinstance(problem.__cause__, KeyboardInterrupt):  # Python 3.11 wraps one that comes while a class is made
+            click.echo(
+                "harness: interrupted. Every finished run is stored; the same command goes on from here.", err=True
+            )
+            return 130
         if os.environ.get("HARNESS_DEBUG"):
             raise
         if isinstance(problem, OSError) and (problem.filename is not None or problem.errno in UNWRITTEN):
