@@ -24,7 +24,7 @@ from harness.stats.moments import moments
 from harness.stats.multiplicity import benjamini_hochberg, critical_value, holm, loadings
 from harness.stats.proportions import newcombe, two_proportion_p, wilson
 from harness.stats.ratios import cost_of_success, cost_ratio_from_speedup, log_ratio_to_ratio
-from harness.stats.selection import winner_interval
+from harness.stats.selection import hybrid_winner_interval
 from harness.stats.shrinkage import empirical_bayes, expected_luck
 
 if TYPE_CHECKING:
@@ -486,7 +486,7 @@ def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]
     if len(usable) > 1:
         order = np.argsort(values)
         best, second = usable[order[-1]], usable[order[-2]]
-        out[best] = replace(out[best] or Selection(k), conditional=_conditional(pairs[best], pairs[second]))
+        out[best] = replace(out[best] or Selection(k), conditional=_conditional(pairs[best], pairs[second], k))
     return out
 
 
@@ -514,14 +514,14 @@ def _own_errors(pairs: Sequence[Pair]) -> list[float]:
     ]
 
 
-def _conditional(best: Pair, second: Pair) -> Estimate:
-    """What the winner is worth given that it won: a diagnostic for independent arms, wide where the race was close."""
+def _conditional(best: Pair, second: Pair, k: int) -> Estimate:
+    """What the winner of `k` is worth given that it won: a diagnostic for independent arms, wide where the race was close."""
     se = _own_errors([best])[0]
     if best.candidate.stage != second.candidate.stage:
         return Estimate(None, reason="the two best were not judged on the same stage")
     if se <= 0 or best.paired_accuracies is not None or second.paired_accuracies is not None:
         return Estimate(None, reason="the arms are not independent" if se > 0 else "no spread")
-    return winner_interval(best=best.difference_pp.value, runner_up=second.difference_pp.value, se=se)
+    return hybrid_winner_interval(best=best.difference_pp.value, runner_up=second.difference_pp.value, se=se, k=k)
 
 
 def _reach(pair: Pair, critical: float, df: float, k: int, tail: float) -> float:

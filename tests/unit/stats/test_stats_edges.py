@@ -32,7 +32,7 @@ from harness.stats.quantiles import median
 from harness.stats.ranks import brunner_munzel
 from harness.stats.ratios import cost_of_success, fieller, log_delta, log_ratio_to_ratio
 from harness.stats.resampling import bca, permutation_p, sign_flip_p
-from harness.stats.selection import winner_interval
+from harness.stats.selection import hybrid_winner_interval, winner_interval
 from harness.stats.sequential import efficacy_bounds, repeated_interval
 from harness.stats.series import change_points, correlation_time, drift, lag1
 from harness.stats.shrinkage import empirical_bayes
@@ -303,6 +303,9 @@ def test_a_tied_winner_is_worth_nothing_known() -> None:
     assert winner_interval(best=1.0, runner_up=1.0, se=0.1).value is None
     with pytest.raises(ValueError, match="runner_up"):
         winner_interval(best=0.0, runner_up=1.0, se=0.1)
+    assert hybrid_winner_interval(best=1.0, runner_up=1.0, se=0.1, k=3).value is None
+    with pytest.raises(ValueError, match="k >= 2"):
+        hybrid_winner_interval(best=1.0, runner_up=0.0, se=0.1, k=1)
 
 
 def test_looks_must_rise() -> None:
