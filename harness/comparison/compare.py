@@ -45,6 +45,7 @@ class ArmSummary:
     success: Mapping[str, Any]
     cost_of_success_s: Estimate
     excluded: Mapping[str, int] = field(default_factory=dict)
+    stage: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -209,7 +210,7 @@ def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Prom
     selections = _selections(judged) if len(pairs) > 1 else [None] * len(pairs)
     results = tuple(_result(p, j, s) for (p, j), s in zip(judged, selections, strict=True))
     own = [_held_against(c, control, one) for c, one in zip(candidates, results, strict=True)]
-    alike = own and all((one.n, one.stores) == (own[0].n, own[0].stores) for one in own)
+    alike = own and all(one.stores == own[0].stores and np.array_equal(one.accuracy, own[0].accuracy) for one in own)
     base = own[0] if alike else control
     return Comparison(promise, _whole(base, promise), results, tuple(_setting(pairs)), base=base)
 
@@ -266,7 +267,7 @@ def _arm(sample: Sample, times: Frame, target: float | None, excluded: Mapping[s
     success, cost = _success(sample, time, target)
     return ArmSummary(
         sample.name, sample.n, times.rows, accuracy, _time_estimate(time, times), success, cost,
-        dict(sample.excluded) | dict(excluded),
+        dict(sample.excluded) | dict(excluded), sample.stage,
     )  # fmt: skip
 
 

@@ -60,24 +60,31 @@ def head_lines(c: Comparison) -> list[str]:
 
 
 def table_rows(c: Comparison) -> list[list[str]]:
-    """Header, control and candidates; columns that say nothing anywhere are left out."""
+    """Header, control and candidates; where these are of several stages, below the control's runs of their own stage.
+
+    Columns that say nothing anywhere are left out.
+    """
     several = any(one.selection for one in c.comparisons)
     header = ["", "n", "accuracy", "vs control", "", "time", "speed-up"]
     header += ["shrunk", "simultaneous 95 %", "p (Holm)"] if several else []
     header += ["at target"]
     base = c.control
-    if c.comparisons:  # times of other days stand beside no candidate's
+    staged = len({one.candidate.stage for one in c.comparisons}) > 1
+    if c.comparisons and not staged:  # times of other days stand beside no candidate's
         base = replace(base, time_s=c.comparisons[0].control.time_s)
-    rows = [
-        header,
-        [base.name, str(base.n), percent_interval(base.accuracy), "", "", seconds_interval(base.time_s), ""],
-    ]
-    rows[1] += ["", "", ""] if several else []
-    rows[1] += [_at_target(base)]
-    marks = marks_of(c)
+    rows = [header, _control_row(base, base.name, several)]
+    marks, stage = marks_of(c), None
     for one in c.comparisons:
+        if staged and one.candidate.stage != stage:
+            stage = one.candidate.stage
+            rows.append(_control_row(one.control, f"{base.name} ({stage or 'no stage'})", several))
         rows.append(_row(one, several, marks))
     return _without_empty_columns(rows)
+
+
+def _control_row(control: ArmSummary, name: str, several: bool) -> list[str]:
+    row = [name, str(control.n), percent_interval(control.accuracy), "", "", seconds_interval(control.time_s), ""]
+    return [*row, *(["", "", ""] if several else []), _at_target(control)]
 
 
 def _row(one: CandidateResult, several: bool, marks: dict[str, str]) -> list[str]:
