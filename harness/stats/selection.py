@@ -66,7 +66,9 @@ def hybrid_winner_interval(
         return root(excess, best - c * se, best + c * se)
 
     tail = (alpha - beta) / (1 - beta) / 2
-    return Estimate(at(0.5), at(tail), at(1 - tail), method="hybrid: conditional on winning, within simultaneous limits")
+    return Estimate(
+        at(0.5), at(tail), at(1 - tail), method="hybrid: conditional on winning, within simultaneous limits"
+    )
 
 
 def _tie() -> Estimate:
