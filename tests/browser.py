@@ -80,7 +80,7 @@ class Browser:
         line, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(line)
 
-    def page(self, url: str, *, width: int, dark: bool, height: int = 900) -> Page:
+    def page(self, url: str, *, width: int, dark: bool = False, height: int = 900, media: str = "screen") -> Page:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.call("Page.enable", session)
@@ -94,7 +94,7 @@ class Browser:
             mobile=width < 600,
         )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", session, features=scheme)
+        self.call("Emulation.setEmulatedMedia", session, media=media, features=scheme)
         self.events.clear()
         self.call("Page.navigate", session, url=url)
         end = time.monotonic() + 60

@@ -156,6 +156,30 @@ def test_the_measurement_sees_what_is_wrong(pages, browser) -> None:
     assert found["wide"] > 390
 
 
+PRINTED = """
+(() => {
+  const seen = [...document.querySelectorAll(".verdicts td.say")];
+  return JSON.stringify({
+    wide: Math.max(...[...document.querySelectorAll("table, svg.plot")].map(e => e.getBoundingClientRect().right)),
+    verdicts: seen.length, hidden: seen.filter(e => !e.checkVisibility({contentVisibilityAuto: true})).length,
+    broken: [...document.querySelectorAll("section[id$=differences] td")].filter(e => e.getClientRects().length > 1).length,
+  });
+})()
+"""
+PAPER_WIDTH = 1032
+"""CSS pixels of A4 across, without its margins."""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_on_paper_with_every_verdict(pages, browser, name) -> None:
+    page = browser.page(pages[name].as_uri(), width=PAPER_WIDTH, media="print")
+    found = json.loads(page.evaluate(PRINTED))
+    assert found["wide"] <= PAPER_WIDTH + 1 and not found["broken"], found
+    assert found["verdicts"] and not found["hidden"], found
+    on_screen = json.loads(browser.page(pages[name].as_uri(), width=PAPER_WIDTH).evaluate(PRINTED))
+    assert name != "sweep" or on_screen["hidden"] > 20, "the folded verdicts of a sweep are what printing has to open"
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_letters_stand_out_from_the_paper(pages, browser, name) -> None:
     for dark in (False, True):
