@@ -205,7 +205,7 @@ def compare_samples(control: Sample, candidates: Sequence[Sample], promise: Prom
         for c, own in zip(candidates, rivals, strict=True)
     ]
     levels = _simultaneous(pairs, rivals, promise.alpha)
-    luck = _luck(pairs)
+    luck = [_luck_of(p.candidates, [pairs[i] for i in own]) for p, own in zip(pairs, rivals, strict=True)]
     judged = [_judged(p, lv, one) for p, lv, one in zip(pairs, levels, luck, strict=True)]
     selections = _selections(judged) if len(pairs) > 1 else [None] * len(pairs)
     results = tuple(_result(p, j, s) for (p, j), s in zip(judged, selections, strict=True))
@@ -446,13 +446,10 @@ def _cost_ratio(pair: Pair) -> Estimate:
 # --- several candidates -------------------------------------------------------------------------------------
 
 
-def _luck(pairs: Sequence[Pair]) -> list[float | None]:
-    """What the best of equal arms stands above by luck, for each pair; None where it is the only one."""
-    k = len(pairs)
-    if k > 1:
-        together = any(p.difference_pp.usable for p in pairs)
-        return [expected_luck(k, float(np.mean(_own_errors(pairs)))) if together else None] * k
-    return [expected_luck(p.candidates, _own_errors([p])[0]) if p.candidates > 1 else None for p in pairs]
+def _luck_of(k: int, pairs: Sequence[Pair]) -> float | None:
+    """What the best of `k` equal arms stands above by luck, by the errors of these; None where it is the only one, or none is known."""
+    known = [se for se in _own_errors(pairs) if se > 0]
+    return expected_luck(k, float(np.mean(known))) if k > 1 and known else None
 
 
 def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]:
@@ -472,7 +469,7 @@ def _selections(judged: Sequence[tuple[Pair, Judged]]) -> list[Selection | None]
     own = [_p_of_difference(*judged[i]) for i in usable]
     p = [1.0 if one is None else one for one in own]
     adjusted = zip(own, holm(p).tolist(), benjamini_hochberg(p).tolist(), strict=True)
-    luck = _luck(pairs)[0]
+    luck = _luck_of(k, pairs)
     critical, df = _dunnett(pairs, alpha=0.05, two_sided=True)
     out: list[Selection | None] = [
         Selection(k, luck_pp=luck, low_speedup=slow, high_speedup=fast) for slow, fast in speeds
@@ -517,12 +514,18 @@ def _own_errors(pairs: Sequence[Pair]) -> list[float]:
 
 def _conditional(best: Pair, second: Pair, k: int) -> Estimate:
     """What the winner of `k` is worth given that it won: a diagnostic for independent arms, wide where the race was close."""
-    se = _own_errors([best])[0]
+    se, own = _own_errors([best])[0], best.difference_pp
     if best.candidate.stage != second.candidate.stage:
         return Estimate(None, reason="the two best were not judged on the same stage")
     if se <= 0 or best.paired_accuracies is not None or second.paired_accuracies is not None:
         return Estimate(None, reason="the arms are not independent" if se > 0 else "no spread")
-    return hybrid_winner_interval(best=best.difference_pp.value, runner_up=second.difference_pp.value, se=se, k=k)
+    return hybrid_winner_interval(
+        lead=own.value - second.difference_pp.value,
+        difference=own.value,
+        se=se,
+        control_se=math.sqrt(max(0.0, (own.se or 0.0) ** 2 - se**2)),
+        k=k,
+    )
 
 
 def _reach(pair: Pair, critical: float, df: float, k: int, tail: float) -> float:

@@ -9,8 +9,8 @@ from scipy import special
 from harness.model.estimate import Estimate
 from harness.stats.solve import root
 
-TIE = 0.03
-"""A lead of less than this many standard errors is none: all that could be said is that arms far below win so narrowly."""
+TIE = 0.05
+"""A lead of less than about this many standard errors is none: all that could be said is that arms far below win so narrowly."""
 
 
 def winner_interval(*, best: float, runner_up: float, se: float, confidence: float = 0.95) -> Estimate:
@@ -40,30 +40,37 @@ def winner_interval(*, best: float, runner_up: float, se: float, confidence: flo
 
 
 def hybrid_winner_interval(
-    *, best: float, runner_up: float, se: float, k: int, confidence: float = 0.95, beta: float | None = None
+    *, lead: float, difference: float, se: float, control_se: float, k: int, confidence: float = 0.95
 ) -> Estimate:
-    """The same, kept within the limits that hold for all `k` arms at once, where a close race cannot send it anywhere.
+    """The true difference of the best of `k` arms from a control, given that it was `lead` above the runner-up.
 
-    A share `beta` of the error rate (a tenth, unless told) goes to those simultaneous limits, best -+ c se; the rest conditions on
-    winning and on lying within them. Where the race was clear it is the conditional interval, hardly wider.
-    Andrews, Kitagawa and McCloskey (2024), section 4: hybrid inference.
+    `se` is the error of the best arm's own mean, `control_se` that of the control's (0 for a known one): only the former helped it to win.
+    The conditional interval is kept within limits that hold for all arms at once (difference -+ c se), which a tenth of the error
+    rate goes to: without them a narrow win sends the lower limit anywhere. Where the race was clear it is the usual interval,
+    hardly wider. Andrews, Kitagawa and McCloskey (2024), section 4: hybrid inference; the truncation as in their section 3, for
+    the part of the difference that is correlated with winning.
     """
-    if not (se > 0 and best >= runner_up and k >= 2):
-        raise ValueError("needs se > 0, best >= runner_up and k >= 2")
-    if best - runner_up <= TIE * se:
+    if not (se > 0 and control_se >= 0 and lead >= 0 and k >= 2):
+        raise ValueError("needs se > 0, control_se >= 0, lead >= 0 and k >= 2")
+    both = math.hypot(se, control_se)
+    room = (
+        lead * (both / se) ** 2
+    )  # how far the difference could be less, all else being equal, with the same arm the best
+    if room <= TIE * both:
         return _tie()
     alpha = 1 - confidence
-    beta = alpha / 10 if beta is None else beta
+    beta = alpha / 10
     c = -float(special.ndtri(-math.expm1(math.log1p(-beta) / k) / 2))
     beyond = float(special.ndtr(-c))
 
     def at(chance: float) -> float:
         def excess(mu: float) -> float:
-            reached = float(special.ndtr((mu - best) / se)) - beyond
-            possible = float(special.ndtr(min(c, (mu - runner_up) / se))) - beyond
+            z = (mu - difference) / both
+            reached = float(special.ndtr(z)) - beyond
+            possible = float(special.ndtr(min(c, z + room / both))) - beyond
             return reached - chance * possible
 
-        return root(excess, best - c * se, best + c * se)
+        return root(excess, difference - c * both, difference + c * both)
 
     tail = (alpha - beta) / (1 - beta) / 2
     return Estimate(

@@ -303,9 +303,9 @@ def test_a_tied_winner_is_worth_nothing_known() -> None:
     assert winner_interval(best=1.0, runner_up=1.0, se=0.1).value is None
     with pytest.raises(ValueError, match="runner_up"):
         winner_interval(best=0.0, runner_up=1.0, se=0.1)
-    assert hybrid_winner_interval(best=1.0, runner_up=1.0, se=0.1, k=3).value is None
+    assert hybrid_winner_interval(lead=0.0, difference=1.0, se=0.1, control_se=0.1, k=3).value is None
     with pytest.raises(ValueError, match="k >= 2"):
-        hybrid_winner_interval(best=1.0, runner_up=0.0, se=0.1, k=1)
+        hybrid_winner_interval(lead=1.0, difference=1.0, se=0.1, control_se=0.1, k=1)
 
 
 def test_looks_must_rise() -> None:
