@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.comparison.compare import Comparison
@@ -18,7 +18,7 @@ from harness.report.plots.drift import Drift, draw_drift, drift_of
 from harness.report.plots.ecdf import MOST_STEPS, Distributions, distributions_of, draw_distributions
 from harness.report.plots.forest import Forest, draw_forest, forest_of
 from harness.report.plots.looks import Path, draw_path, paths_of
-from harness.report.plots.shared import Absent
+from harness.report.plots.shared import Absent, parts_of
 from harness.report.plots.style import MOST_SERIES, decimal
 from harness.report.plots.sweep import SweepCurve, draw_sweep, sweeps_of
 from harness.report.table import excluded_lines, findings_by_code, head_lines, luck_lines, marks_of, table_rows
@@ -139,12 +139,12 @@ def sections_of(comparison: Comparison, stores: Sequence[StoreFacts]) -> tuple[S
     """Every section of one experiment, in the order of the page; those that show nothing say why in the last one."""
     every = (
         _differences(comparison),
-        _accuracy_time(comparison),
-        _distributions(comparison),
+        _by_stage(comparison, _accuracy_time),
+        _by_stage(comparison, _distributions),
         _sweep(comparison),
         _sequential(comparison),
         _ladder(stores),
-        _drift(comparison),
+        _by_stage(comparison, _drift),
         _findings(comparison),
         _environment(stores),
         _ledger(stores),
@@ -157,6 +157,29 @@ def sections_of(comparison: Comparison, stores: Sequence[StoreFacts]) -> tuple[S
         if absent
         else there
     )
+
+
+def _by_stage(comparison: Comparison, section: Callable[[Comparison], Section]) -> Section:
+    """A section of what stands on common axes: of candidates of several stages, the figures and tables of one stage after another."""
+    parts = parts_of(comparison)
+    if len(parts) == 1:
+        return section(comparison)
+    figures, grids, missing, says = [], [], list[str](), list[str]()
+    for stage, part in parts:
+        one, of = section(part), f"stage {plain(stage)}"
+        figures += [
+            replace(f, name=f"{f.name}-{plain(stage)}", title=f"{f.title}, {of}", says=f"{f.says} {of.capitalize()}.")
+            for f in one.figures
+        ]
+        grids += [
+            replace(
+                g, fold=f"{g.fold}, {of}" if g.fold else "", title=f"{g.title or one.title}, {of}" if not g.fold else ""
+            )
+            for g in one.grids
+        ]
+        missing += [f"{of.capitalize()}: {why}" for why in one.missing]
+        says += one.says
+    return Section(one.key, one.title, tuple(says), tuple(figures), tuple(grids), tuple(missing))
 
 
 # --- what the judgement says ----------------------------------------------------------------------------------

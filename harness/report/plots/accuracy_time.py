@@ -12,7 +12,7 @@ from harness.comparison.compare import ArmSummary, Comparison
 from harness.model.estimate import Estimate
 from harness.report.plain import listed, name_of
 from harness.report.plots import style
-from harness.report.plots.shared import UNKNOWN_RUNS, Absent, times_of, untimed
+from harness.report.plots.shared import UNKNOWN_RUNS, Absent, parts_of, times_of, untimed
 from harness.stats.regions import ellipse_reach
 
 WIDTH, HEIGHT = 440.0, 330.0
@@ -48,6 +48,7 @@ class AccuracyTime:
 
 def accuracy_time_of(comparison: Comparison) -> AccuracyTime | Absent:
     """The `accuracy` and `time_s` of every arm of `harness compare --json` that may be compared in time."""
+    comparison = parts_of(comparison)[0][1]
     frames = times_of(comparison)
     if not frames:
         return Absent(UNKNOWN_RUNS)
@@ -129,7 +130,8 @@ def _limits(shown: AccuracyTime, scale: float) -> tuple[tuple[float, float], tup
     if shown.target is not None and low - 3 * (high - low) <= 100 * shown.target <= high + 3 * (high - low):
         ys.append(100 * shown.target)
     left, right = style.widened(min(xs), max(xs), 0.08)
-    return (max(left, 0.0), right), style.widened(min(ys), max(ys), 0.08)
+    bottom, top = style.widened(min(ys), max(ys), 0.08)
+    return (max(left, 0.0), right), (max(bottom, 0.0), min(top, 100.0 + 0.01 * (top - bottom)))
 
 
 def _colour(point: ArmPoint, several: bool) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from harness.comparison.frame import Frame, codes_of, concatenate
 from harness.comparison.samples import timed
 from harness.report.plain import name_of, plain
 from harness.report.plots import style
-from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of
+from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of, parts_of
 
 WIDTH = 920.0
 TALL, STRIP = 220.0, 80.0
@@ -88,6 +88,7 @@ class Drift:
 
 def drift_of(comparison: Comparison) -> Drift | Absent:
     """The times of all runs that may be used, of the process starts in which the candidates ran."""
+    comparison = parts_of(comparison)[0][1]
     frames = {name: timed(sample)[0] for name, sample in arms_of(comparison)}
     if not frames:
         return Absent(UNKNOWN_RUNS)

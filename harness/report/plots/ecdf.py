@@ -14,7 +14,7 @@ from harness.comparison.compare import Comparison
 from harness.comparison.samples import successes
 from harness.report.plain import name_of
 from harness.report.plots import style
-from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of
+from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of, parts_of
 
 WIDTH, HEIGHT = 440.0, 330.0
 COLUMNS = 4
@@ -62,7 +62,8 @@ class Distributions:
 
 
 def distributions_of(comparison: Comparison) -> Distributions | Absent:
-    """The accuracies of the runs that the judgement rests on."""
+    """The accuracies of the runs that the judgement rests on. Of several stages the first in the table."""
+    comparison = parts_of(comparison)[0][1]
     target, arms = comparison.promise.target, list[ArmSteps]()
     for name, sample in arms_of(comparison):
         if sample.n:
@@ -86,7 +87,7 @@ def _range(arms: Sequence[ArmSteps], target: float | None) -> tuple[float, float
     if target is not None and low - reach <= target <= high + reach:
         low, high = min(low, target), max(high, target)
     low, high = style.widened(100 * low, 100 * high, 0.04)
-    return low / 100, high / 100
+    return max(low, 0.0) / 100, min(high, 100.0 + 0.01 * (high - low)) / 100
 
 
 def steps_of(arm: ArmSteps) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.comparison.compare import CandidateResult, Comparison
 from harness.comparison.frame import Frame
@@ -33,6 +33,22 @@ def untimed(one: CandidateResult) -> str:
     if refusing is not None:
         return f"{refusing.code}: {refusing.message}"
     return "" if one.design == "interleaved" else "its times were not taken in the same blocks as the control's"
+
+
+def parts_of(comparison: Comparison) -> list[tuple[str, Comparison]]:
+    """The candidates of each stage with the control's runs of that stage, in the order of the table; the whole where there is one stage.
+
+    Runs of two stages were made at different times, on different seeds: they stand on no common axis.
+    """
+    stages = dict.fromkeys(one.candidate.stage for one in comparison.comparisons)
+    if len(stages) < 2:
+        return [("", comparison)]
+    parts = []
+    for stage in stages:
+        own = tuple(one for one in comparison.comparisons if one.candidate.stage == stage)
+        base = None if own[0].pair is None else own[0].pair.control
+        parts.append((stage or "no stage", replace(comparison, control=own[0].control, comparisons=own, base=base)))
+    return parts
 
 
 def arms_of(comparison: Comparison) -> Iterator[tuple[str, Sample]]:
