@@ -12,7 +12,7 @@ from harness.comparison.words import counted, look_lines, number, percent_interv
 from harness.model.estimate import Estimate
 from harness.report.ladder_text import entry_text
 from harness.report.plain import listed, name_of, plain
-from harness.report.plan_text import not_run_lines
+from harness.report.plan_text import differences, not_run_lines
 from harness.report.plots.accuracy_time import NAMED, accuracy_time_of, draw_accuracy_time, reasons_of
 from harness.report.plots.drift import Drift, draw_drift, drift_of
 from harness.report.plots.ecdf import MOST_STEPS, Distributions, distributions_of, draw_distributions
@@ -23,6 +23,7 @@ from harness.report.plots.style import MOST_SERIES, decimal
 from harness.report.plots.sweep import SweepCurve, draw_sweep, sweeps_of
 from harness.report.table import excluded_lines, findings_by_code, head_lines, luck_lines, marks_of, table_rows
 
+MOST_OPEN_ARMS = 12
 MOST_LEDGER = 40
 MOST_MESSAGES = 3
 MOST_ROWS = 150
@@ -138,6 +139,7 @@ class Chapter:
 def sections_of(comparison: Comparison, stores: Sequence[StoreFacts]) -> tuple[Section, ...]:
     """Every section of one experiment, in the order of the page; those that show nothing say why in the last one."""
     every = (
+        _arms(comparison, stores),
         _differences(comparison),
         _by_stage(comparison, _accuracy_time),
         _by_stage(comparison, _distributions),
@@ -180,6 +182,45 @@ def _by_stage(comparison: Comparison, section: Callable[[Comparison], Section]) 
         missing += [f"{of.capitalize()}: {why}" for why in one.missing]
         says += one.says
     return Section(one.key, one.title, tuple(says), tuple(figures), tuple(grids), tuple(missing))
+
+
+def _arms(c: Comparison, stores: Sequence[StoreFacts]) -> Section:
+    """What each arm was told to do: the control's configuration, and what every other one has different."""
+    described = {(s.name, a["name"]): _described(a) for s in stores for a in s.experiment.get("arms") or ()}
+    told = {} if c.base is None else c.base.config or {}
+    named = (c.control.name, c.control.name.rpartition(":")[2])
+    base = next((a for (_, name), a in described.items() if name in named and a["config"] == told), None)
+    if base is None or not base["trainer"]:
+        return Section("arms", "Arms", missing=("What these arms were told to do is not stored with their runs.",))
+    rows = [(name_of(c.control.name), "control", f"{plain(base['trainer'], 120)}{_revision(base)}")]
+    for one in c.comparisons:
+        sample = None if one.pair is None else one.pair.candidate
+        arm = None if sample is None else described.get((sample.store, sample.arm))
+        what = "not stored" if arm is None else plain(differences(arm, base), 400) + _revision(arm)
+        rows.append((name_of(one.candidate.name), "candidate", what))
+    fold = f"What the {len(rows)} arms are" if len(rows) > MOST_OPEN_ARMS else ""
+    grids = [
+        Grid(
+            ("arm", "role", "what it is; of a candidate, what differs from the control"),
+            tuple(rows),
+            texts=(0, 1, 2),
+            fold=fold,
+        )
+    ]
+    if base["config"]:
+        cells = tuple((plain(key, 80), plain(value, 200)) for key, value in base["config"].items())
+        grids.append(
+            Grid(("key", "value"), cells, texts=(0, 1), fold=f"The {len(cells)} settings of {name_of(c.control.name)}")
+        )
+    return Section("arms", "Arms", grids=tuple(grids))
+
+
+def _described(arm: Mapping[str, Any]) -> dict[str, Any]:
+    return {**arm, "trainer": arm.get("trainer") or "", "config": arm.get("config") or {}}
+
+
+def _revision(arm: Mapping[str, Any]) -> str:
+    return f" (revision {plain(arm.get('revision') or '', 60)}, {plain(arm['git'], 12)})" if arm.get("git") else ""
 
 
 # --- what the judgement says ----------------------------------------------------------------------------------

@@ -150,6 +150,34 @@ def test_the_big_store_gives_a_small_page_that_says_what_it_leaves_out(cli_insid
     assert judged["comparisons"][0]["headline"] in " ".join(parsed(against).text)
 
 
+def test_a_page_says_what_each_arm_is(cli_inside, tmp_path) -> None:
+    """The control's configuration is that of the runs it is: `final-cpu` has a small `baseline` of its own."""
+    shipped(tmp_path, "final-cpu", "baseline-full-cpu", "tricks-cpu")
+    own = made(cli_inside, tmp_path, "final-cpu", "--format", "html")
+    against = made(cli_inside, tmp_path, "final-cpu", "--control", "baseline-full-cpu")
+    for page, epochs in ((own, 4.0), (against, 9.9)):
+        section = page[page.index("<h2>Arms</h2>") : page.index("<h2>Differences")]
+        text = " ".join(re.sub(r"<[^>]+>", " ", section).split())
+        assert "baseline control airbench94" in text and "epochs=3.92, lr.end=0.05" in text
+        assert f" epochs {epochs:g}" in text.replace("4.0", "4"), "the control's own settings are below"
+    assert "batch_size=64" in against and "batch_size=64" not in own
+    sweep = made(cli_inside, tmp_path, "tricks-cpu")
+    assert "What the 23 arms are" in sweep and "optim.lr" in sweep
+
+
+def test_figures_of_two_stages_stand_apart(cli_inside, tmp_path) -> None:
+    """Four arms were confirmed beside ten runs of the control, eighteen were screened beside ten others."""
+    shipped(tmp_path, "tricks-cpu")
+    html = made(cli_inside, tmp_path, "tricks-cpu")
+    drawn = {p.find("title").text: texts(p) for p in pictures(html)}  # type: ignore[union-attr]
+    for title in ("Accuracy against time", "Distribution of each arm", "Drift"):
+        assert title not in drawn and {f"{title}, stage confirm", f"{title}, stage screen"} <= drawn.keys()
+    confirmed = " ".join(drawn["Distribution of each arm, stage confirm"])
+    assert "batch_size=64 (n 10)" in confirmed and "control (n 10)" in confirmed and "batch_size=128" not in confirmed
+    quartiles = html[html.index("Quartiles, stage screen") :]
+    assert re.search(r"control</th><td[^>]*>10<", quartiles)
+
+
 def test_markdown_has_the_same_sections(cli_inside, tmp_path) -> None:
     shipped(tmp_path, "exp230-lr-end-cpu", "final-cpu")
     html = made(cli_inside, tmp_path, "exp230-lr-end-cpu", "final-cpu")
