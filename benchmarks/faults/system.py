@@ -44,7 +44,13 @@ def kill_by_the_kernel(folder: Path, quick: bool) -> Shown:
                 expect(done.returncode != 1, f"strace cannot trace here: {done.stderr.decode()[:300]}")
                 times += 1
                 lost += lost_runs(place, 2 if name == "torn" else 0, stored)
-    return Shown("`kill -9` from the kernel", f"strace, at every second {', '.join(TRACED)}", times, lost, "the same")
+    return Shown(
+        "`kill -9` from the kernel",
+        f"strace, at every second {', '.join(TRACED)}",
+        times,
+        lost,
+        "the next `run` says: an unfinished last line was cut off and kept in ledger.jsonl",
+    )
 
 
 @fault

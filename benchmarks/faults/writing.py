@@ -222,7 +222,7 @@ def kill_at_every_line(folder: Path, quick: bool) -> Shown:
         "at lines of its Python code, from the first to the last",
         times,
         lost,
-        "the same",
+        "the next `run` says: an unfinished last line was cut off and kept in ledger.jsonl",
     )
 
 
