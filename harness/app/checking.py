@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.comparison.words import counted
+
 if TYPE_CHECKING:
     from harness.store.read import Table
     from harness.tracking import Tracked
@@ -42,7 +44,7 @@ class VerifyReport:
 
     def text(self) -> str:
         lines = [
-            f"{self.name}: {self.rows} rows, {'no problems' if not self.problems else f'{len(self.problems)} problems'}"
+            f"{self.name}: {counted(self.rows, 'row')}, {'no problems' if not self.problems else counted(len(self.problems), 'problem')}"
         ]
         lines += [f"  {problem}" for problem in self.problems[:20]]
         if len(self.problems) > 20:

@@ -169,7 +169,7 @@ NUMBERS = [
 @pytest.mark.parametrize(("command", "option"), NUMBERS)
 def test_a_number_that_is_none_is_no_value_of_an_option(command, option, cli_inside):
     for value in ("nan", "-nan", "inf"):
-        says(cli_inside(command, "here", f"{option}={value}"), 2, option, f"'{value}' cannot be; allowed is a number")
+        says(cli_inside(command, "here", f"{option}={value}"), 2, option, f"'{value}' is not allowed; it must be a number")
 
 
 def test_common_options_may_stand_before_the_command(cli_inside, tmp_path):
