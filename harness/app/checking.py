@@ -73,7 +73,7 @@ def verify(name: str, results: Path, *, run_id: str | None = None, rerun: bool =
     table = store.table()
     problems = checks.problems_of(store, table)
     again = checks.rerun(store, table, run_id=run_id) if rerun and not problems else None
-    return VerifyReport(name, table.rows, tuple(problems), again)
+    return VerifyReport(store.name, table.rows, tuple(problems), again)
 
 
 def track(kind: str, names: Sequence[str], results: Path, folder: Path, *, completed: bool) -> Tracked:

@@ -170,8 +170,8 @@ def _no_experiment(known: Known, store: str) -> str:
     scripts = dict.fromkeys(str(arm.get("trainer")) for arm in known.stated("arms") or () if isinstance(arm, Mapping))
     if file is None and scripts and all(is_script(one) and is_file(Path(split_ref(one)[0])) for one in scripts):
         file = " ".join(scripts) if store == "-vs-".join(Path(split_ref(one)[0]).stem for one in scripts) else None
-    what = "its experiment" if file is None else f"`harness plan {file}`"
-    return f"a store cannot be run: name {what}" + (f" (these runs are of preset {preset})" if preset else "")
+    what = ": name its experiment" if file is None else f", and its experiment can: `harness plan {file}`"
+    return f"a store cannot be run{what}" + (f" (these runs are of preset {preset})" if preset else "")
 
 
 def _setting(known: Known, least: int, *, frozen: bool) -> Setting:
