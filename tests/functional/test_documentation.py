@@ -87,7 +87,7 @@ TOML_NOT_EXPERIMENTS = {
     "ladder.md-1": "a table for an experiment: test_a_ladder_of_the_pages",
 }
 PYTHON_ELSEWHERE = {
-    "README.md-3": "tests/functional/test_newcomer.py runs it",
+    "README.md-4": "tests/functional/test_newcomer.py runs it",
     "report.md-1": "draws from a large store: tests/functional/test_report.py draws every figure",
     "scale.md-1": "a class of somebody's; the checks run in tests/functional/test_ray.py and beside it",
 }
@@ -150,6 +150,8 @@ def test_the_experiments_of_the_pages(name, tmp_path, monkeypatch):
     """Each is read as `harness run` reads it; those of the tutorial are run there."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "rings.py", "def train(seed, epochs=40, rate=0.02):\n    return 0.5\n")
+    for script in ("rings_script.py", "train.py"):
+        write(tmp_path, script, "print('accuracy 0.5')\n")
     path = write(tmp_path, "page.toml", BLOCKS[name][1])
     if "[[checks]]" in BLOCKS[name][1]:
         from harness.gatefile import read_gate_file
