@@ -28,7 +28,7 @@ def test_a_growth_is_seen():
 
 def _display(candidates: int, seeds: int) -> Display:
     arms = [types.SimpleNamespace(name=name) for name in ("control", *(f"c{i}" for i in range(candidates)))]
-    experiment = types.SimpleNamespace(arms=arms, control=arms[0], candidates=arms[1:], seeds=seeds)
+    experiment = types.SimpleNamespace(arms=arms, control=arms[0], candidates=arms[1:], seeds=seeds, claim=None)
     prepared = types.SimpleNamespace(
         experiment=experiment, done={}, accuracies=lambda: {0: {"control": 0.5, "c0": 0.6}}, plan=None
     )
