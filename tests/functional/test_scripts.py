@@ -9,6 +9,8 @@ import sys
 import pytest
 from helpers import counted, rows_of, says, write
 
+from harness.comparison.findings import crashed_runs, not_interleaved
+from harness.comparison.words import shortened
 from harness.errors import install
 from harness.foreign import printed, script_command
 from harness.spec import parse_sets
@@ -223,6 +225,23 @@ def test_files_that_cannot_be_written_end_alike(cli_inside, tmp_path):
     ):
         said = says(cli_inside(*arguments, "file/x.csv"), 4, "cannot be written", f"another with {option}.")
         assert "folder that exists" not in said
+
+
+def test_one_is_no_plural_and_long_errors_end_between_words(cli_inside, tmp_path):
+    write(tmp_path, "script.py", SCRIPT)
+    shown = cli_inside("run", "script.py", "--seeds", 1, "--dry-run")
+    assert "1 run and 1 warm-up in 1 block over 1 invocation, " in shown.stdout
+    done = cli_inside("run", "script.py", "--seeds", 1)
+    assert "script: 1 run in 1 block over 1 invocation, every arm" in done.stderr and "1/1 run, " in done.stderr
+    assert "script: 1 run, 1 warm-up " in cli_inside("show", "script").stdout
+    assert "script: 2 rows, no problems" in cli_inside("verify", "script", "--no-rerun").stdout
+    assert "1 attempt of a crashed" in crashed_runs("a", 1, 9, "").message
+    assert shortened("these are words of a sentence", 20) == "these are words..."
+    assert shortened("x" * 30, 20) == "x" * 17 + "..."
+
+
+def test_arms_that_share_no_block_are_told_of_one_file():
+    assert "an [[arms]] table each, also for two settings of one script" in not_interleaved("a", "b").advice
 
 
 def test_what_an_extra_needs_works_in_a_clone():
