@@ -251,7 +251,7 @@ def test_the_tutorial_says_what_it_says(tmp_path, monkeypatch):
             assert skeletons(printed) == skeletons(block["text"]), (
                 f"the page shows\n{block['text']}\nand it prints\n{printed}"
             )
-    assert (steps, texts) == (10, 9)
+    assert (steps, texts) == (12, 10)
     assert "FASTER AND NOT WORSE" in page and (tmp_path / "verdict.md").is_file() and (tmp_path / "gate.json").is_file()
 
 
