@@ -5,6 +5,7 @@
     │   ├── SpecError            an experiment file: file, key and the nearest known name
     │   └── TrainerError         a trainer that is not there, or breaks its contract
     ├── StoreError               a store that is missing, empty, damaged or full (exit 4)
+    ├── OutputError              a file that cannot be written (exit 4)
     ├── IncompleteError          runs asked for that could not be had (exit 5)
     └── DataError                data that cannot be had, or is damaged (exit 5; in harness/datasets.py)
         └── CacheError           a cache folder that cannot be written or locked
@@ -16,8 +17,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
-__all__ = ["HarnessError", "IncompleteError", "SpecError", "StoreError", "TrainerError", "UsageError", "nearest"]
+__all__ = [
+    "HarnessError",
+    "IncompleteError",
+    "OutputError",
+    "SpecError",
+    "StoreError",
+    "TrainerError",
+    "UsageError",
+    "install",
+    "nearest",
+]
+
+PACKAGES = {"parquet": "pyarrow", "slurm": "submitit", "train": "torch"}
+"""The package that matters of an extra that is not called like it."""
 
 
 class HarnessError(Exception):
@@ -46,10 +61,30 @@ class StoreError(HarnessError):
     exit_code = 4
 
 
+class OutputError(HarnessError):
+    """A file or folder, asked for beside the store, that cannot be written."""
+
+    exit_code = 4
+
+    @classmethod
+    def of(cls, path: Path, problem: OSError, option: str) -> OutputError:
+        """`option` is what names another place."""
+        missing = "Make its folder, or name" if isinstance(problem, FileNotFoundError) else "Name"
+        return cls(f"{path}: cannot be written: {problem.strerror or problem}. {missing} another with {option}.")
+
+
 class IncompleteError(HarnessError):
     """Runs that were asked for and could not be had."""
 
     exit_code = 5
+
+
+def install(extra: str) -> str:
+    """How to get what an optional part of the harness needs."""
+    package = PACKAGES.get(extra, extra)
+    return (
+        f"`uv sync --extra {extra}` or `pip install '.[{extra}]'` in a clone of the harness, or `pip install {package}`"
+    )
 
 
 def nearest(found: str, allowed: Iterable[str], *, most: int = 12) -> str:

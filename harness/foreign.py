@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,23 @@ FUNCTION_CLOCK = "the whole call of the user's function"
 PROCESS_CLOCK = "the whole process, from its start to its end"
 KNOWN = ("correct", "total", "accuracy", "loss", "steps", "epochs")
 SHAPE = "an accuracy in [0, 1], a pair (correct, total), or a dict with 'accuracy' or 'correct' and 'total'"
+STATED = re.compile(
+    r"accuracy *[:= ] *(?P<number>[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+) *(?P<percent>%)?", re.IGNORECASE | re.ASCII
+)
+"""The words that a script may end with: `accuracy 0.9402`, `Accuracy: 94.02 %`; a percentage has its sign."""
+LAST_LINE = (
+    'print a last line such as {"correct": 9402, "total": 10000}, 0.9402 or accuracy: 94.02 %, '
+    "or give the file a function train(seed) that returns one of these"
+)
+REFUSED_ARGUMENTS = (
+    "it refuses its arguments: every key (--set, [config]) must be an option of the program, with a value that it takes"
+)
+NOT_ITS_ARGUMENTS = re.compile(
+    r"unrecogni[sz]ed arguments?|no such option|unknown option|invalid (?:choice|value|\w+ value)|expected .*argument|ambiguous option|"
+    r"arguments? (?:is|are) required|ignored explicit argument",
+    re.IGNORECASE,
+)
+"""What argparse, click and getopt say of a command line that they do not take (exit status 2)."""
 
 
 def outcome_from(result: Any) -> Outcome:
@@ -97,9 +115,9 @@ class FunctionTrainer:
 
 @dataclass(frozen=True)
 class CommandTrainer:
-    """Any program: `{seed}` and `{key}` in its arguments are filled in, its last line of output is read as JSON.
+    """Any program: `{seed}` and `{key}` in its arguments are filled in, its last line of output is read by `printed`.
 
-    `argv` None: it comes from the configuration key `argv`.
+    `argv` None: it comes from the configuration key `argv`. Else every key is appended as an option of its own.
     """
 
     name: str = "command"
@@ -125,6 +143,11 @@ class CommandTrainer:
                         f"the argument {word!r} holds {{{key}}}, which is no key of the configuration. "
                         f"{nearest(key, ['seed', *settings])} Write {{{{{key}}}}} where the program itself is to see {{{key}}}."
                     )
+
+    def call_text(self, config: Mapping[str, Any]) -> str:
+        """The command line, with SEED where the seed will stand."""
+        values = {key: _text(value) for key, value in _settings(config).items()} | {"seed": "SEED"}
+        return shlex.join([_fill(word, values) for word in self._words(config)])
 
     def prepare(self, config: Mapping[str, Any]) -> None:
         return None
@@ -156,22 +179,18 @@ class CommandTrainer:
             ) from problem
         if child.returncode != 0:
             words = f"it said on standard error: {said[0]}" if said[0] else f"it printed last: {last}"
+            if child.returncode == 2 and NOT_ITS_ARGUMENTS.search(said[0]):
+                words += f"; {REFUSED_ARGUMENTS}"
             raise RuntimeError(f"{shlex.join(argv)} ended with exit status {child.returncode}; {words}")
         return last
 
     def evaluate(self, trained: str, config: Mapping[str, Any], *, clock: Clock) -> Outcome:
-        try:
-            return outcome_from(json.loads(trained))
-        except json.JSONDecodeError as problem:
-            raise ValueError(
-                f"the last line of output is {trained[:120]!r}, which is not JSON; "
-                'print a last line such as {"correct": 9402, "total": 10000}'
-            ) from problem
+        return outcome_from(printed(trained))
 
     def _filled(self, config: Mapping[str, Any], seed: int) -> list[str]:
         settings = _settings(config)
         values = {key: _text(value) for key, value in settings.items()} | {"seed": str(seed)}
-        extra = [part for key, value in settings.items() for part in (f"--{key}", _text(value))] if self.argv else []
+        extra = options_of(settings) if self.argv else []
         return [_fill(word, values) for word in self._words(config)] + extra
 
     def _words(self, config: Mapping[str, Any]) -> list[str]:
@@ -204,6 +223,37 @@ def _fill(word: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(value, word)
 
 
+def options_of(settings: Mapping[str, Any]) -> list[str]:
+    """Every key as an option of a script: `--lr 0.1`; true is the bare `--amp`, false is left out."""
+    parts: list[str] = []
+    for key, value in settings.items():
+        if value is not False:
+            parts += [f"--{key}"] if value is True else [f"--{key}", _text(value)]
+    return parts
+
+
+def printed(line: str) -> Any:
+    """What a program's last line of output says: JSON, or `accuracy` and a number. Raises ValueError that says what is allowed."""
+    if not line:
+        raise ValueError(f"the program printed nothing; {LAST_LINE}")
+    stated = STATED.fullmatch(line)
+    if stated is None:
+        try:
+            return json.loads(line)
+        except ValueError as problem:
+            raise ValueError(
+                f"the last line of output is {line[:120]!r}, which tells no accuracy; {LAST_LINE}"
+            ) from problem
+    number = Decimal(stated["number"])
+    if stated["percent"]:
+        return float(number / 100)
+    if number > 1:
+        raise ValueError(
+            f"the last line of output is {line[:120]!r}; allowed is a fraction from 0 to 1, or a percentage with its % sign"
+        )
+    return float(number)
+
+
 def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | list) else str(value)
 
@@ -220,5 +270,19 @@ def _drain(stream: IO[bytes] | None, *, lines: int = 1) -> str:
 
 def script_command(path: Path) -> CommandTrainer:
     """A script without a `train` function, run as a program; it gets `--seed N` where it speaks of that flag."""
-    seeded = ("--seed", "{seed}") if "--seed" in path.read_text(encoding="utf-8") else ()
-    return CommandTrainer(name=path.name, argv=(sys.executable, str(path), *seeded), sources=(path,))
+    return CommandTrainer(name=path.name, argv=(sys.executable, str(path), *_seeded(path)), sources=(path,))
+
+
+def _seeded(path: Path) -> tuple[str, ...]:
+    return ("--seed", "{seed}") if "--seed" in path.read_text(encoding="utf-8") else ()
+
+
+def script_text(path: Path, config: Mapping[str, Any]) -> str:
+    """The command line of a script as a reader knows it, with SEED where the seed will stand."""
+    seed = " --seed SEED" if _seeded(path) else ""
+    return f"python {shlex.quote(path.name)}{seed} {shlex.join(options_of(_settings(config)))}".rstrip()
+
+
+def call_text(function: str, config: Mapping[str, Any]) -> str:
+    """The call of a function as a reader knows it."""
+    return f"{function}({', '.join(['seed=SEED', *(f'{key}={value!r}' for key, value in config.items())])})"

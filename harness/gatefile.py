@@ -23,7 +23,7 @@ from harness.errors import SpecError, UsageError, nearest
 from harness.files import is_file, is_folder
 from harness.model.experiment import CLAIMS, target_in_vain
 from harness.plugins import Knob
-from harness.spec import checked, read_file
+from harness.spec import SCALARS, TABLES, checked, read_file
 from harness.store.read import checked_store_name
 
 DEFAULT_DAYS = 180
@@ -95,6 +95,12 @@ def read_gate_file(path: Path) -> GateFile:
         near = nearest(path.name, [p.name for p in path.parent.glob("*.toml")]) if is_folder(path.parent) else ""
         raise SpecError(f"There is no file {str(path)!r}. {near}".rstrip())
     raw = read_file(path)
+    own = next((key for key in raw if key in (*SCALARS, *TABLES) and key not in KEYS), None)
+    if "checks" not in raw and own is not None:
+        raise SpecError(
+            f"{path}: is an experiment file (key {own!r}), no gate file: `harness gate {path.stem}` judges the stored runs of the "
+            "experiment; a gate file has a table [[checks]] for each judgement."
+        )
     for key in raw:
         if key not in FILE_KEYS:
             hint = f"The key {key!r} belongs under [[checks]]." if key in KEYS else nearest(key, FILE_KEYS)

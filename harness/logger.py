@@ -15,6 +15,7 @@ import json
 import sys
 import threading
 import uuid
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.run import COLUMNS, RunRecord, utc_now
 from harness.store.append import LineFile
-from harness.store.read import checked_store_name, is_there, read_table
+from harness.store.read import checked_store_name, holds_lines, is_there, read_table
 from harness.store.schema import FLOATS, INTEGERS, LARGEST, METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
 from harness.store.whole import write_whole
 from harness.trainer import Metric
@@ -50,6 +51,8 @@ class ExperimentLogger:
         self._lock = threading.Lock()
         self._invocation = new_invocation()
         self._count = 0
+        self._seeds: set[tuple[str, int]] | None = None
+        self._warned = False
         self._ledger = LineFile(self.folder / "ledger.jsonl", on_torn=lambda b: self._torn("ledger.jsonl", b))
         self._ledger.mend()
         self._header = _header_of(self.folder / "runs.csv")
@@ -65,10 +68,11 @@ class ExperimentLogger:
         """Write one run; the names are the columns of `runs.csv`. What is missing stays unknown.
 
         `arm` defaults to the experiment's name; run id, invocation (this logger) and end time are filled in. Times of two arms
-        are compared where `block` says which runs were made in turn. Raises
+        are compared where `block` says which runs were made in turn. Warns (once) where the arm has the seed already. Raises
         UsageError for an unknown name or an impossible value, StoreError where the row could not be written.
         """
         record = self._complete(fields)
+        self._warn_of_repeats(record)
         self.write(record)
         return record
 
@@ -153,6 +157,36 @@ class ExperimentLogger:
         )
         self._count += 1
         return checked_record(record)
+
+    def _warn_of_repeats(self, record: RunRecord) -> None:
+        """Tell, once, of a seed that an arm has already: the comparison will refuse the arm (`duplicate-seeds`)."""
+        if record.seed is None or record.status != "completed" or record.warmup or self._warned:
+            return
+        with self._lock:
+            if self._seeds is None:
+                self._seeds = self._stored_seeds()
+            repeated = (record.arm, record.seed) in self._seeds
+            self._seeds.add((record.arm, record.seed))
+            self._warned = repeated
+        if repeated:
+            warnings.warn(
+                f"{self.folder} holds a run of {record.arm!r} with seed {record.seed} already: the same seed twice is no evidence, and "
+                "comparisons refuse such an arm (duplicate-seeds). Log each seed once, or to a store of another name.",
+                stacklevel=3,
+            )
+
+    def _stored_seeds(self) -> set[tuple[str, int]]:
+        """The arm and seed of every completed run that the store holds."""
+        path = self.folder / "runs.csv"
+        if not holds_lines(path):
+            return set()
+        table = read_table(path, self.experiment)
+        columns = (table.text("arm"), table.integers("seed"), table.text("status"), table.flags("warmup").tolist())
+        return {
+            (arm, seed)
+            for arm, seed, status, warm in zip(*columns, strict=True)
+            if seed is not None and status in ("completed", "") and not warm
+        }
 
     def _write_mask(self, run_id: str, mask: NDArray[Any]) -> None:
         import io

@@ -15,14 +15,22 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from harness.errors import TrainerError, nearest
 from harness.files import is_file, is_folder
-from harness.foreign import FUNCTION_CLOCK, PROCESS_CLOCK, FunctionTrainer, script_command
+from harness.foreign import (
+    FUNCTION_CLOCK,
+    PROCESS_CLOCK,
+    CommandTrainer,
+    FunctionTrainer,
+    call_text,
+    script_command,
+    script_text,
+)
 from harness.model.hashing import digest, digest_files
 from harness.source import parameters_of, program_note, what_is_in
 from harness.trainer import Trainer
@@ -64,6 +72,7 @@ class TrainerInfo:
     `open_ended`: keys beyond the declared ones are accepted (a command, a function with **kwargs).
     `declares_compute`: whether its compute-relevant keys are known; where not, `compute_hash` is unknown.
     `check`: raises ValueError where a whole configuration cannot work; `note`: what a reader should know of it.
+    `call`: how it is called with a configuration, in words, where it takes keys that it does not declare.
     Of another revision than the working tree's: `commit`, the `root` that its modules are imported from, and `steps`, which
     tells the planned steps of a configuration, as its classes are not imported here.
     """
@@ -81,6 +90,7 @@ class TrainerInfo:
     config_class: type[Any] | None = None
     kind: str = ""
     check: Callable[[Mapping[str, Any]], None] | None = None
+    call: Callable[[Mapping[str, Any]], str] | None = None
     note: str = ""
     root: Path | None = None
     commit: str | None = None
@@ -351,6 +361,7 @@ def _info_of(trainer: Trainer, ref: str) -> TrainerInfo:
         declares_compute=not getattr(trainer, "open_ended", False),
         config_class=trainer.Config,
         check=getattr(trainer, "check_config", None),
+        call=trainer.call_text if isinstance(trainer, CommandTrainer) else None,
     )
 
 
@@ -428,6 +439,7 @@ def _script_info(ref: str, folder: Path) -> TrainerInfo:
             open_ended=open_ended,
             declares_compute=False,
             kind=f"function {found}",
+            call=partial(call_text, found) if open_ended else None,
         )
     return TrainerInfo(
         ref=absolute,
@@ -439,6 +451,7 @@ def _script_info(ref: str, folder: Path) -> TrainerInfo:
         open_ended=True,
         declares_compute=False,
         kind="script",
+        call=partial(script_text, path),
         note=program_note(path, name),
     )
 

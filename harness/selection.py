@@ -106,10 +106,7 @@ class Shelf:
         if homes:
             ways = ", ".join(f"{home}:{name}" for home in homes)
             raise UsageError(f"{name!r} is an arm of several stores. Name one of them: {ways}.")
-        if name.endswith((".toml", ".yaml", ".yml")) and open_store(self.results, Path(name).stem).exists:
-            return self.arms(existing_store(self.results, Path(name).stem))
-        existing_store(self.results, name, others=self._arm_names())
-        raise AssertionError("unreachable")
+        return self.arms(existing_store(self.results, name, others=self._arm_names()))
 
     def _arm_names(self) -> set[str]:
         """What else a name could have meant; stores that cannot be read name none."""

@@ -118,17 +118,29 @@ def find(name: str, given: Path | None) -> Path:
     if name.endswith(SUFFIXES):
         path = Path(name)
         if not is_file(path):
-            beside = [p.name for p in path.parent.iterdir() if p.suffix in SUFFIXES] if is_folder(path.parent) else []
+            there = path.parent.iterdir() if is_folder(path.parent) else ()
+            beside = [p.name for p in there if p.suffix in SUFFIXES and not _is_gate_file(p)]
             raise SpecError(f"There is no file {name!r}. {nearest(path.name, beside) if beside else ''}".rstrip())
         return path
     known = available(given)
     name = canonical(name, given)
     if name not in known:
+        file = next((name + ending for ending in (*SUFFIXES, ".py") if is_file(Path(name + ending))), None)
+        if file is not None:
+            raise SpecError(f"Unknown experiment {name!r}, but there is a file {file!r}: name it with its ending.")
         raise SpecError(
             f"Unknown experiment {name!r}. {nearest(name, known)} `harness list` shows all of them; "
             "a path to a TOML or YAML file, or your own train.py, works too."
         )
     return known[name]
+
+
+def _is_gate_file(path: Path) -> bool:
+    """Whether a file holds the checks of `harness gate`; what cannot be read holds none."""
+    try:
+        return "checks" in read_file(path)
+    except SpecError:
+        return False
 
 
 def canonical(name: str, given: Path | None) -> str:
@@ -226,6 +238,11 @@ def check_config(info: TrainerInfo, config: Mapping[str, Any], where: str) -> di
     """The overrides of `config`, each checked against the trainer's declaration."""
     out: dict[str, Any] = {}
     for key, value in config.items():
+        if key == "seed" and key not in info.knobs:
+            raise SpecError(
+                f"{where}: the key 'seed' is the harness's own: it gives {info.name} another seed each run, and the arms of a block "
+                "the same one. Leave it out; --seeds N says how many seeds, seed_root = N chooses others."
+            )
         if key in info.knobs:
             out[key] = checked(info.knobs[key], value, f"{where}: key {key!r} of trainer {info.name}")
         elif info.open_ended:
@@ -269,6 +286,8 @@ def read_layer(name: str, given: Path | None, preset: str | None, seen: tuple[st
     if path.stem in seen:
         raise SpecError(f"{where}: 'extends' goes in a circle: {' → '.join((*seen, path.stem))}.")
     raw = read_file(path)
+    if "checks" in raw:
+        raise SpecError(f"{where}: is a gate file, no experiment: `harness gate {where}` judges its checks.")
     own = _check_scalars(raw, where, tuple(SCALARS), TABLES)
     _check_tables(raw, where)
     base = Layer(path.stem, where)
@@ -525,8 +544,19 @@ def parse_sets(pairs: Sequence[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise SpecError(f"--set {pair!r}: must be key=value, for example --set lr.end=0.05.")
-        out[key.strip()] = _value(text)
+        key, value = key.strip(), _value(text)
+        if key in out and (type(out[key]), out[key]) != (type(value), value):
+            raise SpecError(
+                f"--set {key}: given twice, as {out[key]!r} and {value!r}; --set holds for every arm. To compare values, make them arms "
+                f"of an experiment file: [sweep.grid] with {_toml_key(key)} = [{_value_text(out[key])}, {_value_text(value)}], or one "
+                "[[arms]] table each."
+            )
+        out[key] = value
     return out
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
 
 
 def _value(text: str) -> Any:

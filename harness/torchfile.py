@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError, UsageError
+from harness.errors import StoreError, UsageError, install
 
 
 def read_plain(path: Path) -> Any:
@@ -20,7 +20,7 @@ def read_plain(path: Path) -> Any:
     try:
         import torch
     except ImportError:
-        raise UsageError(f"{path}: reading it needs torch: pip install 'speedrun-harness[train]'.") from None
+        raise UsageError(f"{path}: reading it needs torch: {install('train')}.") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

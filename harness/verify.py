@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +142,7 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
         return Rerun(row["run_id"], seed, stored, "", False, str(problem))
     code = info.code_hash(arm["config"])
     if code and row["code_hash"] and code != row["code_hash"]:
-        reason = f"the trainer's code has changed since ({row['code_hash']} → {code})"
+        reason = f"the trainer's code has changed since ({row['code_hash']} → {code}). {_code_of(row)}"
         return Rerun(row["run_id"], seed, stored, "", False, reason)
     worker = Worker(info.environ)
     try:
@@ -169,6 +169,17 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
         worker.kill()
     now = _result_text(*(facts.get(k) for k in ("correct", "total", "accuracy")))
     return Rerun(row["run_id"], seed, stored, now, known == row["environment"])
+
+
+def _code_of(row: Mapping[str, str]) -> str:
+    """Where the code of a stored run is, and what to do with it."""
+    commit = row.get("git_commit", "")
+    if not commit:
+        return "Put the file back as it was and verify again; --no-rerun checks the store's files alone."
+    changes = (
+        " with the changes that were not committed (patches/ of the store)" if row.get("git_dirty") == "true" else ""
+    )
+    return f"Check out commit {commit[:12]}{changes} and verify again; --no-rerun checks the store's files alone."
 
 
 def _result_text(correct: Any, total: Any, accuracy: Any) -> str:

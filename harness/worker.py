@@ -67,8 +67,9 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 
 def _described(problem: BaseException) -> str:
-    """The exception with the last lines of its traceback, the trainer's own frames."""
-    frames = traceback.extract_tb(problem.__traceback__)
+    """The exception, and where it was raised: the last frame that is not the harness's own."""
+    own = Path(__file__).resolve().parent
+    frames = [f for f in traceback.extract_tb(problem.__traceback__) if own not in Path(f.filename).resolve().parents]
     where = f" ({Path(frames[-1].filename).name} line {frames[-1].lineno})" if frames else ""
     return f"{type(problem).__name__}: {problem}{where}"
 

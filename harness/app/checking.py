@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.comparison.words import counted
+
 if TYPE_CHECKING:
     from harness.store.read import Table
     from harness.tracking import Tracked
@@ -42,7 +44,7 @@ class VerifyReport:
 
     def text(self) -> str:
         lines = [
-            f"{self.name}: {self.rows} rows, {'no problems' if not self.problems else f'{len(self.problems)} problems'}"
+            f"{self.name}: {counted(self.rows, 'row')}, {'no problems' if not self.problems else counted(len(self.problems), 'problem')}"
         ]
         lines += [f"  {problem}" for problem in self.problems[:20]]
         if len(self.problems) > 20:
@@ -71,7 +73,7 @@ def verify(name: str, results: Path, *, run_id: str | None = None, rerun: bool =
     table = store.table()
     problems = checks.problems_of(store, table)
     again = checks.rerun(store, table, run_id=run_id) if rerun and not problems else None
-    return VerifyReport(name, table.rows, tuple(problems), again)
+    return VerifyReport(store.name, table.rows, tuple(problems), again)
 
 
 def track(kind: str, names: Sequence[str], results: Path, folder: Path, *, completed: bool) -> Tracked:

@@ -15,6 +15,8 @@ from harness.design.ladder import Ladder
 from harness.design.power import Wish, design_for, seeds_for
 from harness.design.ways import Level, Setting, family_level, recommended, ways
 from harness.errors import UsageError
+from harness.files import is_file
+from harness.plugins import is_script, split_ref
 
 
 def plan(
@@ -37,8 +39,10 @@ def plan(
     if wish.difference_pp is None and wish.seeds is None:
         wish = replace(wish, difference_pp=known.stated("margin_pp") or None)
     if not any((wish.difference_pp, wish.seeds, wish.looks)):
+        silent = f"{' '.join(names)} states no margin_pp to plan for" if names else "Nothing is asked"
+        sd = "" if names else " (with --sd-pp S)"
         raise UsageError(
-            "Nothing is asked: give --difference-pp D (with --sd-pp S) for the seeds needed, --seeds N for what they show, "
+            f"{silent}: give --difference-pp D{sd} for the seeds needed, --seeds N for what they show, "
             "or --looks K for the bounds of a sequential plan."
         )
     own = wish.sd_pp is not None
@@ -147,7 +151,7 @@ def _ways(
         "command_reason": None,
     }
     if known.experiment is None:
-        out["command_reason"] = _no_experiment(known) if asked.names else None
+        out["command_reason"] = _no_experiment(known, asked.names[0]) if asked.names else None
     elif frozen:
         out["command_reason"] = (
             "a run makes the control's runs anew, interleaved; against frozen ones time decides nothing"
@@ -157,10 +161,17 @@ def _ways(
     return out | {"time": time_of(wish, way, setting, known)}
 
 
-def _no_experiment(known: Known) -> str:
-    """A store that is not named like an experiment; with which preset it was made, where it says so."""
+def _no_experiment(known: Known, store: str) -> str:
+    """A store that is not named like an experiment: its file where that lies here, and with which preset it was made."""
+    from harness.spec import SUFFIXES
+
     preset = known.stated("preset")
-    return "a store cannot be run: name its experiment" + (f" (these runs are of preset {preset})" if preset else "")
+    file = next((f"{store}{ending}" for ending in SUFFIXES if is_file(Path(f"{store}{ending}"))), None)
+    scripts = dict.fromkeys(str(arm.get("trainer")) for arm in known.stated("arms") or () if isinstance(arm, Mapping))
+    if file is None and scripts and all(is_script(one) and is_file(Path(split_ref(one)[0])) for one in scripts):
+        file = " ".join(scripts) if store == "-vs-".join(Path(split_ref(one)[0]).stem for one in scripts) else None
+    what = ": name its experiment" if file is None else f", and its experiment can: `harness plan {file}`"
+    return f"a store cannot be run{what}" + (f" (these runs are of preset {preset})" if preset else "")
 
 
 def _setting(known: Known, least: int, *, frozen: bool) -> Setting:

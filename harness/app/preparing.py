@@ -50,6 +50,8 @@ class Prepared:
     trainings: int
     steps: dict[str, int | None]
     warnings: tuple[str, ...] = ()
+    calls: Mapping[str, str] = field(default_factory=dict)
+    """How each arm is called, where its trainer takes keys that it does not declare: a key that is misspelt shows here."""
 
     @property
     def complete(self) -> bool:
@@ -83,6 +85,7 @@ class Prepared:
             "arms": [
                 {"name": a.name, "role": a.role, "trainer": a.trainer, "config": a.config, "steps": self.steps[a.name]}
                 | ({"git": a.git, "revision": a.source} if a.git else {})
+                | ({"call": self.calls[a.name]} if a.name in self.calls else {})
                 | {"completed": self.done.get(a.name, 0)}
                 for a in self.experiment.arms
             ],
@@ -149,6 +152,7 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
         trainings=_trainings(experiment, infos, plan),
         steps={arm.name: planned_steps(infos[arm.name], arm.config) for arm in experiment.arms},
         warnings=warnings,
+        calls={arm.name: call(arm.config) for arm in experiment.arms if (call := infos[arm.name].call) is not None},
     )
 
 

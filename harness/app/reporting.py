@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.app import judging
 from harness.app.judging import Asked
-from harness.errors import StoreError, UsageError
+from harness.errors import OutputError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
@@ -88,7 +88,7 @@ def _sha256(path: Path) -> str:
 
 
 def write_plots(shown: Report, folder: Path, ending: str) -> list[Path]:
-    """Write every figure of the report as a file of its own. Raises UsageError where the folder cannot be written."""
+    """Write every figure of the report as a file of its own. Raises OutputError where the folder cannot be written."""
     from harness.report.page import plot_files
 
     out = []
@@ -98,5 +98,5 @@ def write_plots(shown: Report, folder: Path, ending: str) -> list[Path]:
             (folder / name).write_bytes(content)
             out.append(folder / name)
     except OSError as problem:
-        raise UsageError(f"{folder}: cannot be written: {problem.strerror}. Name a folder that can.") from problem
+        raise OutputError.of(folder, problem, "--plots") from problem
     return out

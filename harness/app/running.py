@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -283,12 +283,21 @@ def require_complete(report: RunReport, *, otherwise: str = "") -> None:
     parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
     told = {arm: f"{arm} was given up: {error}" for arm, error in report.given_up.items()}
     told |= {arm: f"{arm} failed: {report.failed[arm]}" for arm in report.missing if arm in report.failed.keys() - told}
-    reasons = [f" {shortened(' '.join(text.split()), 600)}." for text in told.values()]
+    reasons = [f" {shortened(' '.join(text.split()).rstrip('.'), 600)}." for text in told.values()]
     raise IncompleteError(
         f"Some runs could not be had. {'; '.join(parts)}.{''.join(reasons)} "
         f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "
-        "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing." + otherwise
+        f"{_mending(told.values())}" + otherwise
     )
+
+
+def _mending(errors: Iterable[str]) -> str:
+    """What to do about runs that failed with these errors."""
+    from harness.foreign import REFUSED_ARGUMENTS
+
+    if any(REFUSED_ARGUMENTS in error for error in errors):
+        return "Mend the setting (`--dry-run` shows how each arm is called) or the program, and run again."
+    return "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing."
 
 
 def run_document(report: RunReport, judged: Comparison | None) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.app.family import family_lines, family_of
 from harness.app.preparing import trainer_infos
-from harness.comparison.words import shortened
-from harness.errors import StoreError, UsageError, nearest
+from harness.comparison.words import counted, shortened
+from harness.errors import OutputError, StoreError, UsageError, nearest
 from harness.report.plan_text import differences
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def listing_text(document: Mapping[str, Any]) -> str:
 
 
 def _store_text(store: Mapping[str, Any]) -> str:
-    return f"{store['runs']} runs: {shortened(_counts(store['arms']), 90)}"
+    return f"{counted(store['runs'], 'run')}: {shortened(_counts(store['arms']), 90)}"
 
 
 def _counts(arms: Mapping[str, int]) -> str:
@@ -150,7 +150,7 @@ def _costs(store: Store) -> dict[str, Any] | None:
 
 
 def costs_file(document: Mapping[str, Any], path: Path) -> None:
-    """Draw the document's costs into `path`. Raises UsageError where it has none, or the file cannot be drawn or written."""
+    """Draw the document's costs into `path`. Raises UsageError where it has none, OutputError where the file cannot be written."""
     from harness.report.costs_plot import costs_picture
 
     if not document["costs"] or not document["costs"]["arms"]:
@@ -161,9 +161,7 @@ def costs_file(document: Mapping[str, Any], path: Path) -> None:
     try:
         path.write_bytes(picture)
     except OSError as problem:
-        raise UsageError(
-            f"{path}: cannot be written: {problem.strerror}. Name a file in a folder that exists."
-        ) from problem
+        raise OutputError.of(path, problem, "--plot") from problem
 
 
 def show_text(document: Mapping[str, Any]) -> str:
@@ -225,8 +223,8 @@ def _arm_line(arm: Mapping[str, Any]) -> str:
         shown += f" (sd {100 * accuracy['sd']:.3f} pp)"
     if rate["value"] is not None:
         shown += f"  {round(rate['value'] * arm['n'])}/{arm['n']} at the target"
-    failed = f"  {arm['failed']} failed attempts" if arm["failed"] else ""
-    return f"{arm['arm']}: {arm['n']} runs, {arm['warmups']} warm-ups{failed}{shown}"
+    failed = f"  {counted(arm['failed'], 'failed attempt')}" if arm["failed"] else ""
+    return f"{arm['arm']}: {counted(arm['n'], 'run')}, {counted(arm['warmups'], 'warm-up')}{failed}{shown}"
 
 
 def _ledger_line(entry: Mapping[str, Any]) -> str:

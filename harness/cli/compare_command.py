@@ -42,7 +42,7 @@ def command(
     asked = judging.Asked(claim, target, margin_pp, max_slowdown, alpha, stage)
     judged = judging.judge(names, results, asked)
     if markdown is not None:
-        write_file(markdown, table_markdown(judged))
+        write_file(markdown, table_markdown(judged), "--markdown")
     answer(
         judged.as_dict,
         lambda: table_text(judged, colour=coloured(), width=columns()),

@@ -40,6 +40,7 @@ def command(
 ) -> None:  # fmt: skip
     """Write the runs of one or several stores as one tidy file, or as runs of a tracking service (offline)."""
     from harness.app import checking
+    from harness.comparison.words import counted
 
     if kind in SERVICES:
         tracked = checking.track(kind, names, results, output or Path(), completed=completed)
@@ -48,7 +49,9 @@ def command(
         return
     table = checking.export_table(names, results, completed=completed, configured=kind is not None)
     if kind == "parquet" and output is None:
-        raise UsageError("--format parquet: is no text; name the file with -o FILE.")
+        raise UsageError(
+            "--format parquet needs a file to write to: name it with -o FILE. (csv and jsonl can be printed.)"
+        )
     if output is None and not as_json:
         _print(table, kind)
         return
@@ -59,7 +62,15 @@ def command(
         from harness.exchange import export_rows
 
         export_rows(table, output, kind)
-    answer(lambda: document, lambda: f"Wrote {table.rows} rows to {output}.", as_json=as_json, json_file=json_file)
+    none = ""
+    if completed and not table.rows:
+        none = f" No run of {', '.join(names)} is completed: without --completed every attempt is written (columns status and error)."
+    answer(
+        lambda: document,
+        lambda: f"Wrote {counted(table.rows, 'row')} to {output}.{none}",
+        as_json=as_json,
+        json_file=json_file,
+    )
 
 
 def _print(table: Table, kind: str | None) -> None:

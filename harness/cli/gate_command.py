@@ -91,7 +91,7 @@ def command(names: tuple[str, ...], results: Path, as_json: bool, json_file: Pat
 
     \b
     0  pass                     3  inconclusive
-    1  fail: refuted            4  refused, or a store missing, empty or damaged
+    1  fail: refuted            4  refused; a store missing, empty or damaged; a file that cannot be written
     2  usage or configuration
 
     Writes gate.json (--json-file names another file), and Markdown into $GITHUB_STEP_SUMMARY where that is set.
@@ -231,16 +231,17 @@ def _written(wanted: Path, given: Mapping[str, Any]) -> tuple[Path, ...]:
 def _write(
     wanted: Path, document: str, pages: Mapping[str, str], given: Mapping[str, Any], spared: Sequence[Path] = ()
 ) -> None:
-    """Write the files. Raises UsageError for the first that cannot be written, after all the others."""
-    from harness.errors import UsageError
+    """Write the files. Raises OutputError for the first that cannot be written, after all the others."""
+    from harness.errors import OutputError
 
     contents = (document + "\n", *(pages[option] for option in FILES if given[option] is not None))
-    problems: list[UsageError] = []
-    for path, content in zip(_written(wanted, given), contents, strict=True):
+    options = ("--json-file", *(f"--{option}" for option in FILES if given[option] is not None))
+    problems: list[OutputError] = []
+    for path, content, option in zip(_written(wanted, given), contents, options, strict=True):
         try:
             if path not in spared:
-                write_file(path, content)
-        except UsageError as problem:
+                write_file(path, content, option)
+        except OutputError as problem:
             problems.append(problem)
     if problems:
         raise problems[0]

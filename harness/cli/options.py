@@ -69,7 +69,7 @@ def _allowed(value: Any, what: str, limits: click.IntRange | click.FloatRange) -
     low, high = limits.min, limits.max
     low_end = f"{low:g} to" if high is not None else f"above {low:g}" if limits.min_open else f"of {low:g} or more"
     shown = low_end if high is None else f"from {low_end} {high:g}"
-    return f"{str(value)!r} cannot be; allowed is {what} {shown}."
+    return f"{str(value)!r} is not allowed; it must be {what} {shown}."
 
 
 class ExperimentName(click.ParamType[str]):
@@ -102,7 +102,7 @@ def answer(
 ) -> None:
     """Print the text, or the JSON document alone; write the document to a file where that was asked for."""
     if json_file is not None:
-        write_file(json_file, to_json(document()) + "\n")
+        write_file(json_file, to_json(document()) + "\n", "--json-file")
     if as_json:
         click.echo(to_json(document()))
         return
@@ -138,15 +138,14 @@ def to_json(document: dict[str, Any]) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def write_file(path: Path, content: str) -> None:
-    from harness.errors import UsageError
+def write_file(path: Path, content: str, option: str) -> None:
+    """Write a file that `option` names. Raises OutputError."""
+    from harness.errors import OutputError
 
     try:
         path.write_text(content, encoding="utf-8", errors="backslashreplace")
     except OSError as problem:
-        raise UsageError(
-            f"{path}: cannot be written: {problem.strerror}. Name a file in a folder that exists."
-        ) from problem
+        raise OutputError.of(path, problem, option) from problem
 
 
 def fraction(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.comparison.words import counted, shortened
 from harness.report.escaping import terminal
 
 PLAIN_EVERY_S = 10.0
 REFRESH_HZ = 4
 LEAST_BLOCKS = 5
 MOST_DIFFERENCES = 4
+MOST_OF_AN_ERROR = 600
 TUNED_FOR = 100
 """Blocks at which the limits are narrowest: one number for every campaign, as a sequence that is tuned anew is none."""
 
@@ -79,12 +81,15 @@ class Display:
     """Each candidate's differences to the control, in points, over the blocks that are whole."""
     blocks: dict[int, dict[str, float]] = field(default_factory=dict)
     """Accuracies of this stage by replicate and arm, of the blocks that are not: a campaign of any length keeps few of them."""
+    errors: dict[str, str] = field(default_factory=dict)
+    """How each arm's last failed attempt ended."""
 
     def __post_init__(self) -> None:
         experiment = self.prepared.experiment
         for arm in experiment.arms:
             self.tallies[arm.name] = Tally(done=self.prepared.done.get(arm.name, 0))
-        if experiment.control is not None and len(experiment.candidates) <= MOST_DIFFERENCES:
+        judged = experiment.claim != "time-only"  # else accuracy is none of its business
+        if judged and experiment.control is not None and len(experiment.candidates) <= MOST_DIFFERENCES:
             self.gaps = {arm.name: Gaps() for arm in experiment.candidates}
         for replicate, accuracies in self.prepared.accuracies().items() if self.gaps else ():
             for name, accuracy in accuracies.items():
@@ -123,7 +128,7 @@ class Display:
     def head(self) -> str:
         runs = self.prepared.plan.runs
         left = self.left_s
-        return f"{self.finished}/{runs} runs" + ("" if left is None else f", {_span(left)} left")
+        return f"{self.finished}/{counted(runs, 'run')}" + ("" if left is None else f", {_span(left)} left")
 
     def lines(self) -> list[str]:
         width = max(len(name) for name in self.tallies)
@@ -133,6 +138,16 @@ class Display:
             failed = f"  {tally.failed} failed" if tally.failed else ""
             out.append(f"{name:<{width}}  {tally.done:>4}/{seeds}  {tally.text()}{failed}")
         return out
+
+    def failure(self, record: Any) -> str:
+        """An attempt that failed, with its error in full where the arm's attempt before it did not end with the same."""
+        what = "warm-up" if record.warmup else f"seed {record.seed}"
+        error = next(iter((record.error or "").splitlines()), "")
+        kind = f"{record.status} {error}".replace(str(record.seed), "SEED")
+        again = self.errors.get(record.arm) == kind
+        self.errors[record.arm] = kind
+        told = "the same again" if again else shortened(error, MOST_OF_AN_ERROR)
+        return f"{record.arm}, {what}, attempt {record.attempt}: {record.status}" + (f": {told}" if told else "")
 
     def differences(self) -> list[str]:
         """Each candidate's difference to the control over whole blocks, with limits that hold at whatever time one looks."""
@@ -195,7 +210,7 @@ def _in_lines(display: Display) -> Iterator[Callable[[Any], None]]:
         display.take(finished)
         record = finished.record
         if record.status != "completed":
-            print(terminal(_failure(record)), file=sys.stderr, flush=True)  # noqa: T201
+            print(terminal(display.failure(record)), file=sys.stderr, flush=True)  # noqa: T201
         if time.monotonic() - last >= PLAIN_EVERY_S or display.finished == display.prepared.plan.runs:
             last = time.monotonic()
             arms = [f"{name} {tally.text()}" for name, tally in list(display.tallies.items())[:4]]
@@ -208,16 +223,9 @@ def _in_lines(display: Display) -> Iterator[Callable[[Any], None]]:
 def _opening(display: Display) -> str:
     plan = display.prepared.plan
     return (
-        f"{display.prepared.store.name}: {plan.runs} runs in {plan.blocks} blocks over "
-        f"{len(plan.invocations)} invocations"
+        f"{display.prepared.store.name}: {counted(plan.runs, 'run')} in {counted(plan.blocks, 'block')} over "
+        f"{counted(len(plan.invocations), 'invocation')}"
         + (", every arm warmed up in each" if display.prepared.experiment.warmup else ", no warm-ups")
-    )
-
-
-def _failure(record: Any) -> str:
-    what = "warm-up" if record.warmup else f"seed {record.seed}"
-    return (
-        f"{record.arm}, {what}, attempt {record.attempt}: {record.status}: {(record.error or '').splitlines()[0][:300]}"
     )
 
 
@@ -247,7 +255,7 @@ def _on_terminal(display: Display) -> Iterator[Callable[[Any], None]]:
             nonlocal shown_at
             display.take(finished)
             if finished.record.status != "completed":
-                console.print(terminal(_failure(finished.record)), markup=False)
+                console.print(terminal(display.failure(finished.record)), markup=False)
             if time.monotonic() - shown_at >= 1 / REFRESH_HZ or display.finished == display.prepared.plan.runs:
                 live.update(view())  # as often as people can see it, not for every run of a long campaign
                 shown_at = time.monotonic()

@@ -72,7 +72,7 @@ def command(
     if str(path) == "-":
         click.echo(text, nl=False)
         return
-    write_file(path, text)
+    write_file(path, text, "-o")
     document = {
         "schema": 1,
         "format": form,

@@ -37,7 +37,7 @@ def command(
 
     rows = judging.summary(names, results, every=every)
     if markdown is not None:
-        write_file(markdown, overview.overview_markdown(rows))
+        write_file(markdown, overview.overview_markdown(rows), "--markdown")
     answer(
         lambda: {"schema": 1, "rows": [row.as_dict() for row in rows]},
         lambda: overview.overview_text(rows),

@@ -567,7 +567,9 @@ def _setting(pairs: Sequence[Pair]) -> list[str]:
     if first.design == "interleaved":
         blocks = {p.blocks.n for p in pairs}
         starts = first.blocks.invocations
-        lines.append(f"{starts} invocation{'' if starts == 1 else 's'}, {max(blocks)} blocks, interleaved")
+        lines.append(
+            f"{starts} invocation{'' if starts == 1 else 's'}, {max(blocks)} block{'' if max(blocks) == 1 else 's'}, interleaved"
+        )
     else:
         lines.append("separate runs" if first.design == "separate" else "design unknown")
     for name in ("device", "cpu"):

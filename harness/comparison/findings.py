@@ -18,8 +18,9 @@ def not_interleaved(control: str, candidate: str) -> Finding:
         "not-interleaved", "refuse",
         f"{control} and {candidate} share no blocks: they ran at different times, and times drift between hours and "
         "machines by more than most changes are worth.",
-        f"Run them together: make {control} the control of the experiment (control = \"...\"), or `harness run old.py new.py`; "
-        "each block then holds one run of both. Accuracy can be compared as it is.",
+        f"Run them together: make {control} the control of the experiment (control = \"...\"), or both arms of one file (an [[arms]] "
+        "table each, also for two settings of one script), or `harness run old.py new.py`; each block then holds one run of both. "
+        "Accuracy can be compared as it is.",
         TIME,
     )  # fmt: skip
 
@@ -241,7 +242,8 @@ def seeds_unknown(arm: str, count: int, n: int) -> Finding:
 
 def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
     return Finding(
-        "crashed-runs", "warn", f"{count} attempts of {arm} crashed or timed out beside {n} that completed{example}.",
+        "crashed-runs", "warn",
+        f"{count} attempt{'' if count == 1 else 's'} of {arm} crashed or timed out beside {n} that completed{example}.",
         "Find the cause: if the change makes runs fail, the mean over the survivors flatters it.", NOTHING,
     )  # fmt: skip
 

@@ -289,4 +289,8 @@ def _open_question(pair: Pair, judged: Judged, name: str) -> str:
 
 
 def shortened(text: str, most: int = 300) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
+    """A text of at most `most` characters, cut between words where it has any."""
+    if len(text) <= most:
+        return text
+    whole, space, _ = text[: most - 3].rpartition(" ")
+    return (whole if space and len(whole) > most // 2 else text[: most - 3]) + "..."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError, UsageError
+from harness.errors import OutputError, UsageError, install
 from harness.store.read import Store, Table
 from harness.store.schema import FLAGS, FLOATS, INTEGERS, cell, parse_cell
 
@@ -28,7 +28,7 @@ def export_rows(table: Table, path: Path, kind: str | None = None) -> int:
     try:
         FORMATS[chosen](table, path)
     except OSError as problem:
-        raise StoreError(f"{path}: cannot be written: {problem.strerror or problem}.") from problem
+        raise OutputError.of(path, problem, "-o") from problem
     return table.rows
 
 
@@ -101,7 +101,7 @@ def _export_parquet(table: Table, path: Path) -> None:
     try:
         import pyarrow  # noqa: F401
     except ImportError:
-        raise UsageError("Parquet needs pyarrow: pip install 'speedrun-harness[parquet]', or export to .csv.") from None
+        raise UsageError(f"Parquet needs pyarrow: {install('parquet')}. Or export to .csv.") from None
     frame = dataframe_of(table)
     for name in table.columns:
         if name.startswith(CONFIG):

@@ -104,7 +104,7 @@ class Campaign:
 
 def _portable(info: TrainerInfo) -> TrainerInfo:
     knobs = {key: Knob(key, Any, None, knob.compute, knob.evaluation, knob.process) for key, knob in info.knobs.items()}
-    return replace(info, knobs=knobs, config_class=None, check=None, steps=None)
+    return replace(info, knobs=knobs, config_class=None, check=None, call=None, steps=None)
 
 
 def shared_trainings(arms: Sequence[str], experiment: Experiment, infos: Mapping[str, TrainerInfo]) -> list[list[str]]:

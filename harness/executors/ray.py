@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.errors import UsageError
+from harness.errors import UsageError, install
 from harness.executors.base import Campaign, Finished, Result
 from harness.executors.leases import Lease, Leases
 from harness.executors.local import State
@@ -89,8 +89,8 @@ def _library() -> Any:
         import ray
     except ImportError as problem:
         raise UsageError(
-            "The executor 'ray' needs the package ray, which is not installed here. `pip install 'speedrun-harness[ray]'` brings it; "
-            "--executor local runs on this machine."
+            f"The executor 'ray' needs the package ray, which is not installed here: {install('ray')}. --executor local runs on this "
+            "machine."
         ) from problem
     return ray
 

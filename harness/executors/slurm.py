@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.errors import UsageError
+from harness.errors import UsageError, install
 from harness.executors.base import Campaign, Finished, Result
 from harness.executors.leases import Lease, Leases, is_lost
 from harness.executors.local import State, run_invocation
@@ -129,8 +129,8 @@ def _library() -> Any:
         import submitit
     except ImportError as problem:
         raise UsageError(
-            "The executor 'slurm' needs the package submitit, which is not installed here. `pip install 'speedrun-harness[slurm]'` "
-            "brings it; --executor local runs on this machine."
+            f"The executor 'slurm' needs the package submitit, which is not installed here: {install('slurm')}. --executor local runs "
+            "on this machine."
         ) from problem
     return submitit
 

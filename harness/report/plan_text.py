@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.comparison.words import counted
+
 if TYPE_CHECKING:
     from harness.design.looks import LookPlan
 
@@ -14,14 +16,17 @@ def dry_run_text(plan: Mapping[str, Any]) -> str:
     lines = [f"{plan['experiment']}: {plan['question']}" if plan["question"] else plan["experiment"]]
     if plan["runs"] == 0:
         done = min(arm["completed"] for arm in plan["arms"])
-        lines.append(f"complete: {done} seeds of every arm are in {plan['store']}; nothing to do")
+        lines.append(
+            f"complete: {counted(done, 'seed')} of every arm {'is' if done == 1 else 'are'} in {plan['store']}; nothing to do"
+        )
     else:
         hours = "unknown time (no stored times yet)" if plan["hours"] is None else duration(plan["hours"])
         lines.append(
-            f"{_runs(plan)} and {plan['warmups']} warm-ups in {plan['blocks']} blocks over {plan['invocations']} "
-            f"invocations, about {hours}; stage {plan['stage']}, into {plan['store']}"
+            f"{_runs(plan)} and {counted(plan['warmups'], 'warm-up')} in {counted(plan['blocks'], 'block')} over "
+            f"{counted(plan['invocations'], 'invocation')}, about {hours}; stage {plan['stage']}, into {plan['store']}"
         )
     lines += arm_lines(plan["arms"])
+    lines += call_lines(plan["arms"])
     lines += not_run_lines(plan.get("not_run", ()))
     lines += [f"note: {note}" for note in plan["notes"]]
     return "\n".join(lines)
@@ -54,7 +59,7 @@ def looks_text(plan: LookPlan) -> str:
 
 def _runs(plan: Mapping[str, Any]) -> str:
     shared = plan["trainings"] < plan["runs"]
-    return f"{plan['runs']} runs" + (f" scored on {plan['trainings']} trainings" if shared else "")
+    return counted(plan["runs"], "run") + (f" scored on {counted(plan['trainings'], 'training')}" if shared else "")
 
 
 def duration(hours: float) -> str:
@@ -72,6 +77,15 @@ def arm_lines(arms: list[dict[str, Any]]) -> list[str]:
         steps = "" if arm["steps"] is None else f"{arm['steps']:>6} steps"
         lines.append(f"  {arm['name']:<{width}}  {arm['role']:<9}  {arm['completed']:>5} done {steps}  {what}")
     return lines
+
+
+def call_lines(arms: Iterable[Mapping[str, Any]]) -> list[str]:
+    """How each arm's program or function is called, where the keys that it takes are not known beforehand."""
+    calls = {arm["name"]: arm["call"] for arm in arms if "call" in arm}
+    width = max(map(len, calls), default=0)
+    return ["called, with the seed of each run for SEED:"] * bool(calls) + [
+        f"  {n:<{width}}  {c}" for n, c in calls.items()
+    ]
 
 
 def differences(arm: Mapping[str, Any], base: Mapping[str, Any]) -> str:

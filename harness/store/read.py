@@ -285,8 +285,13 @@ def store_names(results: Path) -> list[str]:
 
 
 def existing_store(results: Path, name: str, others: Collection[str] = ()) -> Store:
-    """The store `name`. Raises StoreError with the nearest name where there is none, of `others` too (names of arms)."""
+    """The store `name`, or that of the experiment file `name`.
+
+    Raises StoreError with the nearest name where there is none, of `others` too (names of arms).
+    """
     store = open_store(results, name)
+    if not store.exists and name.endswith((".toml", ".yaml", ".yml")):
+        store = open_store(results, Path(name).stem)
     if not store.exists:
         _require_possible(name)
         names = store_names(results)

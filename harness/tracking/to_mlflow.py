@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError, UsageError
+from harness.errors import StoreError, UsageError, install
 from harness.store.read import Store
 from harness.tracking.runs import ORIGIN, TrackedRun, Tracker, writable
 
@@ -94,6 +94,6 @@ def _library() -> Any:
         import mlflow.entities
         import mlflow.exceptions
     except ImportError:
-        raise UsageError("This needs MLflow: pip install 'speedrun-harness[mlflow]'.") from None
+        raise UsageError(f"This needs MLflow: {install('mlflow')}.") from None
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
     return mlflow

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError, UsageError
+from harness.errors import StoreError, UsageError, install
 from harness.store.read import Store
 from harness.tracking.runs import TrackedRun, Tracker, writable
 
@@ -50,7 +50,7 @@ class Trackio(Tracker):
             )  # fmt: skip
         except TypeError as problem:
             raise UsageError(
-                f"This version of trackio stores runs in another way ({problem}): pip install 'speedrun-harness[trackio]'."
+                f"This version of trackio stores runs in another way ({problem}): {install('trackio')}."
             ) from problem
         except (OSError, ValueError, RuntimeError) as problem:
             raise StoreError(
@@ -66,7 +66,7 @@ def _storage(place: Path) -> Any:
         from trackio import utils
         from trackio.sqlite_storage import SQLiteStorage
     except ImportError:
-        raise UsageError("This needs trackio: pip install 'speedrun-harness[trackio]'.") from None
+        raise UsageError(f"This needs trackio: {install('trackio')}.") from None
     if Path(utils.TRACKIO_DIR) != place.resolve():
         raise UsageError(
             f"trackio writes to {utils.TRACKIO_DIR} in this process already. Export to {place} from a process of its own."

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError, UsageError
+from harness.errors import StoreError, UsageError, install
 from harness.store.read import Store
 from harness.tracking.runs import TrackedRun, Tracker, writable
 
@@ -71,5 +71,5 @@ def _library() -> Any:
     try:
         import wandb
     except ImportError:
-        raise UsageError("This needs Weights & Biases: pip install 'speedrun-harness[wandb]'.") from None
+        raise UsageError(f"This needs Weights & Biases: {install('wandb')}.") from None
     return wandb

@@ -26,9 +26,9 @@ def test_a_growth_is_seen():
     assert abs(flat.value) < 0.01
 
 
-def _display(candidates: int, seeds: int) -> Display:
+def _display(candidates: int, seeds: int, claim: str | None = None) -> Display:
     arms = [types.SimpleNamespace(name=name) for name in ("control", *(f"c{i}" for i in range(candidates)))]
-    experiment = types.SimpleNamespace(arms=arms, control=arms[0], candidates=arms[1:], seeds=seeds)
+    experiment = types.SimpleNamespace(arms=arms, control=arms[0], candidates=arms[1:], seeds=seeds, claim=claim)
     prepared = types.SimpleNamespace(
         experiment=experiment, done={}, accuracies=lambda: {0: {"control": 0.5, "c0": 0.6}}, plan=None
     )
@@ -61,3 +61,12 @@ def test_a_block_counts_as_soon_as_the_pair_is_there():
     (line,) = display.differences()
     assert line.startswith("c1 −10")
     assert not _display(MOST_DIFFERENCES + 1, 10).differences()
+
+
+def test_a_campaign_of_times_alone_shows_no_difference_in_accuracy():
+    """As `harness doctor` makes it: the same work against itself."""
+    display = _display(1, 10, "time-only")
+    for replicate in range(1, 8):
+        display.take(_finished("control", replicate, 0.5))
+        display.take(_finished("c0", replicate, 0.4))
+    assert display.differences() == [] and "c0" in display.lines()[1]

@@ -122,7 +122,7 @@ CASES = {
     "plugin exits at import": (["exits.py"], ["exits.py", "no GPU"]),
     "plugin lacks its methods": (["half.py"], ["half.py", "breaks its contract", "evaluate"]),
     "plugin's Config is no dataclass": (["odd_config.py"], ["odd_config.py", "dataclass"]),
-    "no seeds": (["train.py", "--seeds", "0"], ["--seeds", "0", "allowed is a whole number from 1 to 65536"]),
+    "no seeds": (["train.py", "--seeds", "0"], ["--seeds", "0", "must be a whole number from 1 to 65536"]),
     "store name that leads away": (["train.py", "--as", "../away"], ["'../away'", "cannot be a store"]),
     "results is a file": (["train.py", "--results", "train.py"], ["train.py"]),
 }
@@ -169,7 +169,12 @@ NUMBERS = [
 @pytest.mark.parametrize(("command", "option"), NUMBERS)
 def test_a_number_that_is_none_is_no_value_of_an_option(command, option, cli_inside):
     for value in ("nan", "-nan", "inf"):
-        says(cli_inside(command, "here", f"{option}={value}"), 2, option, f"'{value}' cannot be; allowed is a number")
+        says(
+            cli_inside(command, "here", f"{option}={value}"),
+            2,
+            option,
+            f"'{value}' is not allowed; it must be a number",
+        )
 
 
 def test_common_options_may_stand_before_the_command(cli_inside, tmp_path):

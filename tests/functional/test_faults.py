@@ -173,8 +173,8 @@ COMMANDS = {
         '["sh", "-c", "echo almost; echo no such dataset >&2; exit 2"]',
         "ended with exit status 2; it said on standard error: no such dataset",
     ),
-    "no JSON": ('["echo", "accuracy 0.9"]', "the last line of output is 'accuracy 0.9', which is not JSON"),
-    "no output": ('["true"]', "the last line of output is '', which is not JSON"),
+    "no accuracy": ('["echo", "best: 0.9"]', "the last line of output is 'best: 0.9', which tells no accuracy"),
+    "no output": ('["true"]', "the program printed nothing; print a last line such as"),
     "percentage": ('["echo", "94.0"]', "a fraction is wanted, not a percentage"),
 }
 

@@ -199,7 +199,7 @@ def test_it_leaves_none_in_the_files_that_it_names(passed: Path, joined: bool, a
 
 def test_one_file_that_cannot_be_written_leaves_no_old_answer_in_the_others(passed: Path) -> None:
     done = call(passed, "gate", *SAME, "--json-file", "nowhere/gate.json", *PAGES)
-    assert done.returncode == 2 and "nowhere/gate.json: cannot be written" in " ".join(done.stderr.split())
+    assert done.returncode == 4 and "nowhere/gate.json: cannot be written" in " ".join(done.stderr.split())
     assert (passed / "gate.md").read_text().startswith("**GATE: no judgement**")
     assert ElementTree.parse(passed / "junit.xml").getroot().get("errors") == "1"
     (passed / "here").mkdir()

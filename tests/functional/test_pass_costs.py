@@ -78,4 +78,4 @@ def test_the_picture_names_every_arm_and_is_the_same_twice(measured, tmp_path):
     says(measured("show", "widths", "--plot", "costs.png"), 0)
     assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
     says(measured("show", "widths", "--plot", "costs.doc"), 2, ".svg, .png, .pdf")
-    says(measured("show", "widths", "--plot", "nowhere/costs.svg"), 2, "cannot be written")
+    says(measured("show", "widths", "--plot", "nowhere/costs.svg"), 4, "cannot be written")

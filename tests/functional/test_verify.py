@@ -80,7 +80,7 @@ def test_damage_is_named(case, cli_inside, store):
     done = cli_inside("verify", "arms", "--no-rerun")
     says(done, 4)
     problems = done.stdout.splitlines()
-    assert "1 problems" in problems[0] or "1 problem" in problems[0]
+    assert "1 problem" in problems[0] and "1 problems" not in problems[0]
     for word in words:
         assert word in problems[1], done.stdout
 

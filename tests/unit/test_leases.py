@@ -193,7 +193,7 @@ def test_a_missing_library_names_what_brings_it(
     campaign: Campaign, monkeypatch: pytest.MonkeyPatch, executor: Any, library: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(UsageError, match=rf"pip install 'speedrun-harness\[{extra}\]'"):
+    with pytest.raises(UsageError, match=rf"uv sync --extra {extra}` or .*, or `pip install {library}`"):
         executor().run(campaign, lambda finished: None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -115,10 +116,28 @@ def test_load_gives_what_was_logged(tmp_path, monkeypatch):
 
 def test_two_loggers_of_one_store_make_different_run_ids(tmp_path):
     with ExperimentLogger("log", results=tmp_path) as one, ExperimentLogger("log", results=tmp_path) as two:
-        for logger in (one, two, one):
-            logger.log(seed=1, accuracy=0.5)
+        for seed, logger in enumerate((one, two, one)):
+            logger.log(seed=seed, accuracy=0.5)
     rows = rows_of(tmp_path, "log", results=".")
     assert len({row["run_id"] for row in rows}) == 3 and len({row["invocation"] for row in rows}) == 2
+
+
+def test_a_seed_that_an_arm_has_already_is_told_once(tmp_path):
+    with ExperimentLogger("log", results=tmp_path) as logger, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.log(arm="a", seed=1, accuracy=0.5)
+        logger.log(arm="b", seed=1, accuracy=0.5)
+        logger.log(arm="a", seed=2, accuracy=0.5, status="crashed")
+        logger.log(arm="a", seed=2, accuracy=0.5)
+        logger.log(arm="a", seed=3, accuracy=0.5, warmup=True)
+    with ExperimentLogger("log", results=tmp_path) as logger:
+        logger.log(arm="a", seed=3, accuracy=0.5)
+        with pytest.warns(UserWarning, match="holds a run of 'a' with seed 2 already.*duplicate-seeds") as caught:
+            logger.log(arm="a", seed=2, accuracy=0.5)
+        assert caught[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            logger.log(arm="a", seed=1, accuracy=0.5)
 
 
 def test_a_store_with_further_columns_keeps_them(tmp_path):
