@@ -17,7 +17,7 @@ from harness.comparison.samples import Sample, Seen, make_sample, timed, told_ap
 from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES, STAGES
-from harness.store.frames import read_frame
+from harness.store.frames import read_columns, read_frame
 from harness.store.read import Store, existing_store, first_value, ledger_of, open_store, store_names
 
 if TYPE_CHECKING:
@@ -279,7 +279,8 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
 def _tried(results: Path, control: Chosen, chosen: Chosen, sample: Sample) -> tuple[str, ...]:
     """Where else this arm was tried beside this control: other stores, and stages of its own that were judged as this one is.
 
-    Descriptions that cannot be read are told by `show`. Of a ladder the stages are one try.
+    Descriptions that cannot be read are told by `show`. Of a ladder the stages are one try. A store without a run of its own, a copy,
+    is none.
     """
     if not control.config_hash or not chosen.config_hash or chosen.ran_like(control):
         return ()
@@ -305,9 +306,17 @@ def _tried(results: Path, control: Chosen, chosen: Chosen, sample: Sample) -> tu
         if arm is None or base is None:
             continue
         pairs = ((arm, chosen), (base, control))
-        if all(first_value(store, there, "code_hash") in own.rows.known("code_hash") for there, own in pairs):
+        same = all(first_value(store, there, "code_hash") in own.rows.known("code_hash") for there, own in pairs)
+        if same and _has_others(store, arm, chosen):
             out.append(f"{name}:{arm}")
     return tuple(out)
+
+
+def _has_others(store: Store, arm: str, chosen: Chosen) -> bool:
+    """Whether an arm of another store has rows besides those of `chosen`: the same run ids are the same runs."""
+    table = read_columns(store.runs_path, store.name, ("run_id", "arm"))
+    there = {run for run, own in zip(table.text("run_id"), table.text("arm"), strict=True) if own == arm}
+    return not there <= chosen.rows.known("run_id")
 
 
 def stored_plan(store: Store, stage: str | None, arm: str) -> LookPlan | None:

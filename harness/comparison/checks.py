@@ -462,11 +462,11 @@ def check_crashes(pair: Pair) -> Iterator[Finding]:
 
 def check_power(pair: Pair) -> Iterator[Finding]:
     least, reach = min(pair.candidate.n, pair.control.n), _reach(pair)
-    margin, planned = pair.promise.margin_pp, pair.candidate.plan is not None
+    margin, planned, stage = pair.promise.margin_pp, pair.candidate.plan is not None, pair.candidate.stage
     if least < ENOUGH_RUNS:
-        yield f.low_power(least, reach, "", planned=planned)
+        yield f.low_power(least, reach, "", stage=stage, planned=planned)
     elif margin is not None and reach is not None and reach > margin and pair.promise.claim not in NO_MARGIN:
-        yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp", planned=planned)
+        yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp", stage=stage, planned=planned)
 
 
 def _reach(pair: Pair) -> float | None:
@@ -513,12 +513,12 @@ def check_peeking(pair: Pair) -> Iterator[Finding]:
         return
     earlier = {s.n for s in candidate.looks if s.n > 1 and s.precedes(candidate.n, control.n, control.stores)}
     if earlier:
-        yield f.peeked(candidate.name, sorted(earlier), candidate.n)
+        yield f.peeked(candidate.name, sorted(earlier), candidate.n, stage=candidate.stage)
 
 
 def check_tries(pair: Pair) -> Iterator[Finding]:
     if pair.candidate.tried:
-        yield f.re_rolled(pair.candidate.name, pair.candidate.tried)
+        yield f.re_rolled(pair.candidate.name, pair.candidate.tried, store=pair.candidate.store)
 
 
 CHECKS: tuple[Check, ...] = (

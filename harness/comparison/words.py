@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.comparison.checks import ENOUGH_RUNS
-from harness.comparison.judge import UNDECIDED, Judged
+from harness.comparison.findings import fresh
+from harness.comparison.judge import UNDECIDED, Judged, fresh_seeds
 from harness.comparison.pair import Pair, Promise
 from harness.model.estimate import Decision, Estimate
 
@@ -223,13 +224,21 @@ def _blocking(pair: Pair, judged: Judged) -> str:
     if not undecided and min(pair.control.n, pair.candidate.n) >= ENOUGH_RUNS:
         return "what it needs is proven, and something else keeps it from passing: see the findings"
     if not undecided:
-        return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least"
+        return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least{_or_fresh(pair, judged)}"
     named = ", ".join(_open_question(pair, judged, name) + _why(d) for name, d in undecided.items())
     if judged.look is not None:
         return f"{named}; {_what_next(judged.look)}"
     if judged.more_runs is None:
         return f"{named}; the estimate cannot be told from no effect yet, so no number of runs can be promised"
-    return f"{named}; about {judged.more_runs} more runs would decide it"
+    return f"{named}; about {judged.more_runs} more runs would decide it{_or_fresh(pair, judged)}"
+
+
+def _or_fresh(pair: Pair, judged: Judged) -> str:
+    """What does the same on fresh seeds, where the runs are of a known stage: more runs of the same are a second look."""
+    if pair.candidate.stage is None:
+        return ""
+    seeds = max(ENOUGH_RUNS, fresh_seeds(pair, judged.needed))
+    return f", or {seeds} fresh seeds ({fresh(pair.candidate.stage)})"
 
 
 def look_lines(look: Look) -> list[str]:
