@@ -31,7 +31,7 @@ from harness.stats.contrast import Contrast
 from harness.stats.level import lasting_step
 from harness.stats.moments import moments, skewness
 from harness.stats.outliers import outliers
-from harness.stats.power import detectable_difference
+from harness.stats.power import detectable_by_t
 from harness.stats.proportions import consistency_p, expected_rate
 from harness.stats.series import correlation_time, drift, effective_n, lag1
 
@@ -470,12 +470,11 @@ def check_power(pair: Pair) -> Iterator[Finding]:
 
 
 def _reach(pair: Pair) -> float | None:
-    """The smallest difference in pp that these runs show with a power of 90 %."""
-    sd = pair.difference_pp.sd
-    if sd is None or min(pair.candidate.n, pair.control.n) < 2:
+    """The smallest difference in pp that these runs show with a power of 90 %, by t on their own degrees of freedom."""
+    difference = pair.difference_pp
+    if not difference.usable or difference.se is None or difference.df is None:
         return None
-    control_runs = None if pair.paired_accuracies is not None else pair.control.n
-    return detectable_difference(sd=sd, n=pair.candidate.n, alpha=pair.promise.alpha, control_runs=control_runs)
+    return detectable_by_t(se=difference.se, df=difference.df, alpha=pair.promise.alpha)
 
 
 def check_success_count(pair: Pair) -> Iterator[Finding]:

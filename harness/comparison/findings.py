@@ -17,7 +17,7 @@ NOTHING: frozenset[str] = frozenset()
 
 def fresh(stage: str | None) -> str:
     """The option of `harness run` that takes fresh seeds after runs of this stage: the next stage, else another store."""
-    following = dict(pairwise(STAGES)).get(stage or "")
+    following = {str(one): after for one, after in pairwise(STAGES)}.get(stage or "")
     return f"--stage {following}" if following else "--as NAME"
 
 
