@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.comparison.frame import Frame
-from harness.comparison.samples import Sample, Seen, make_sample, timed, told_apart
+from harness.comparison.samples import FAILED, Sample, Seen, make_sample, timed, told_apart
 from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES, STAGES
@@ -244,7 +244,7 @@ def _instead(sample: Sample) -> str:
     parts = [
         f"{status[key]} {words}" for key, words in (("crashed", "crashed"), ("timeout", "timed out")) if status[key]
     ]
-    others = {k: n for k, n in sample.excluded.items() if k not in ("crashed or timed out",)}
+    others = {k: n for k, n in sample.excluded.items() if k != FAILED}
     return ", ".join([*parts, *(f"{n} {reason}" for reason, n in others.items())]) or "no attempts"
 
 

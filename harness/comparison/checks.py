@@ -20,10 +20,12 @@ from harness.comparison.samples import (
     FloatArray,
     Sample,
     completed,
+    failed,
     may_agree,
     needed_count,
     stacks,
     timed,
+    unreadable,
 )
 from harness.model.estimate import Finding
 from harness.model.experiment import NO_MARGIN
@@ -455,9 +457,11 @@ def check_results(pair: Pair) -> Iterator[Finding]:
 
 def check_crashes(pair: Pair) -> Iterator[Finding]:
     for side in (pair.control, pair.candidate):
-        failed = ~side.rows["warmup"] & ~completed(side.rows)
-        if failed.any():
-            yield f.crashed_runs(side.name, int(failed.sum()), side.n, "")
+        count, lost = int(failed(side.rows).sum()), side.rows.where(unreadable(side.rows))
+        if count:
+            yield f.crashed_runs(side.name, count, side.n, "")
+        if lost.rows:
+            yield f.unreadable_status(side.name, lost.rows, sorted(lost.known("status")))
 
 
 def check_power(pair: Pair) -> Iterator[Finding]:

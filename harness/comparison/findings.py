@@ -254,6 +254,16 @@ def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
     )  # fmt: skip
 
 
+def unreadable_status(arm: str, count: int, words: Sequence[str]) -> Finding:
+    shown = ", ".join(repr(word) for word in words[:3]) + (", ..." if len(words) > 3 else "")
+    return Finding(
+        "crashed-runs", "warn",
+        f"{count} attempts of {arm} have a status that is none of completed, crashed, timeout ({shown}): how they ended is unknown, "
+        "and they are not counted.",
+        "Mend these cells of runs.csv: `harness verify NAME` names their lines.", NOTHING,
+    )  # fmt: skip
+
+
 def low_power(n: int, detectable: float | None, margin: str, *, stage: str | None, planned: bool = False) -> Finding:
     runs = "1 run" if n == 1 else f"{n} runs"
     shown = "no difference" if detectable is None else f"only differences of about {detectable:.2f} pp"
