@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.comparison.frame import Frame
-from harness.comparison.samples import Sample, Seen, make_sample, timed, told_apart
+from harness.comparison.samples import FAILED, Sample, Seen, make_sample, timed, told_apart
 from harness.comparison.sweeps import SweepArm
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import PROMISES, STAGES
-from harness.store.frames import read_frame
+from harness.store.frames import read_columns, read_frame
 from harness.store.read import Store, existing_store, first_value, ledger_of, open_store, store_names
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _instead(sample: Sample) -> str:
     parts = [
         f"{status[key]} {words}" for key, words in (("crashed", "crashed"), ("timeout", "timed out")) if status[key]
     ]
-    others = {k: n for k, n in sample.excluded.items() if k not in ("crashed or timed out",)}
+    others = {k: n for k, n in sample.excluded.items() if k != FAILED}
     return ", ".join([*parts, *(f"{n} {reason}" for reason, n in others.items())]) or "no attempts"
 
 
@@ -276,7 +276,8 @@ def _looked_at(shelf: Shelf, control: Chosen, chosen: Chosen, sample: Sample) ->
 def _tried(results: Path, control: Chosen, chosen: Chosen, sample: Sample) -> tuple[str, ...]:
     """Where else this arm was tried beside this control: other stores, and stages of its own that were judged as this one is.
 
-    Descriptions that cannot be read are told by `show`. Of a ladder the stages are one try.
+    Descriptions that cannot be read are told by `show`. Of a ladder the stages are one try. A store without a run of its own, a copy,
+    is none.
     """
     if not control.config_hash or not chosen.config_hash or chosen.ran_like(control):
         return ()
@@ -302,9 +303,17 @@ def _tried(results: Path, control: Chosen, chosen: Chosen, sample: Sample) -> tu
         if arm is None or base is None:
             continue
         pairs = ((arm, chosen), (base, control))
-        if all(first_value(store, there, "code_hash") in own.rows.known("code_hash") for there, own in pairs):
+        same = all(first_value(store, there, "code_hash") in own.rows.known("code_hash") for there, own in pairs)
+        if same and _has_others(store, arm, chosen):
             out.append(f"{name}:{arm}")
     return tuple(out)
+
+
+def _has_others(store: Store, arm: str, chosen: Chosen) -> bool:
+    """Whether an arm of another store has rows besides those of `chosen`: the same run ids are the same runs."""
+    table = read_columns(store.runs_path, store.name, ("run_id", "arm"))
+    there = {run for run, own in zip(table.text("run_id"), table.text("arm"), strict=True) if own == arm}
+    return not there <= chosen.rows.known("run_id")
 
 
 def stored_plan(store: Store, stage: str | None, arm: str) -> LookPlan | None:

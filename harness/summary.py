@@ -57,7 +57,7 @@ class Summary:
 
 def summarise(table: Any, target: float | None) -> Iterator[Summary]:
     """One summary an arm; intervals are 95 %: t for accuracy, clustered by invocation for time, Wilson for rates."""
-    from harness.comparison.samples import make_sample, successes, timed
+    from harness.comparison.samples import FAILED, UNREADABLE, make_sample, successes, timed
     from harness.store.frames import frame_of
 
     frame = frame_of(table)
@@ -70,7 +70,7 @@ def summarise(table: Any, target: float | None) -> Iterator[Summary]:
         yield Summary(
             arm=arm,
             n=sample.n if sample.untold is None else sample.untold.rows,
-            failed=sample.excluded.get("crashed or timed out", 0),
+            failed=sum(sample.excluded.get(reason, 0) for reason in (FAILED, UNREADABLE)),
             warmups=sample.excluded.get("warm-ups", 0),
             accuracy=one_sample(sample.accuracy).estimate() if sample.n else Estimate(None, reason="no runs"),
             time_s=_time(times),

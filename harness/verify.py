@@ -14,6 +14,7 @@ from harness.store.read import Store, Table
 from harness.store.schema import allowed_text, parse_cell
 
 MOST_PROBLEMS = 20
+NO_RUN = "no attempt completed, so there is no result to be had again (columns status and error say why)"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,11 @@ def _repeats(store: Store, table: Table) -> Iterator[str]:
 
 
 def _files(store: Store, table: Table) -> Iterator[str]:
-    for fingerprint in sorted(set(table.text("environment")) - {""}):
+    status = zip(table.text("environment"), table.text("status"), strict=True)
+    needed = {
+        fingerprint for fingerprint, ended in status if ended in ("completed", "")
+    }  # of a failed attempt it may be lacking
+    for fingerprint in sorted(needed - {""}):
         if (
             not store.experiment.get("imported")
             and not (store.folder / "environments" / f"{fingerprint}.json").is_file()
@@ -124,6 +129,8 @@ def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:
     from harness.revisions import info_at
 
     row = _chosen(table, run_id)
+    if row is None:
+        return Rerun("", None, "", "", False, NO_RUN)
     arm = next((a for a in store.arms() if a.get("name") == row["arm"]), None)
     if arm is None or "config" not in arm:
         return Rerun(
@@ -188,8 +195,8 @@ def _result_text(correct: Any, total: Any, accuracy: Any) -> str:
     return repr(float(accuracy))
 
 
-def _chosen(table: Table, run_id: str | None) -> dict[str, str]:
-    """The named run, or a completed one from the middle of the store."""
+def _chosen(table: Table, run_id: str | None) -> dict[str, str] | None:
+    """The named run, or a completed one from the middle of the store; None where no attempt completed."""
     done = [
         r for r in table.records() if r.get("status") == "completed" and r.get("warmup") != "true" and r.get("seed")
     ]
@@ -198,6 +205,4 @@ def _chosen(table: Table, run_id: str | None) -> dict[str, str]:
             if row["run_id"] == run_id:
                 return row
         raise StoreError(f"{table.path}: there is no completed run {run_id!r}. Column run_id holds the names.")
-    if not done:
-        raise StoreError(f"{table.path}: holds no completed run that could be made again.")
-    return done[len(done) // 2]
+    return done[len(done) // 2] if done else None

@@ -56,7 +56,8 @@ class VerifyReport:
         if again is None:
             return []
         if again.reason:
-            return [f"run {again.run_id} was not made again: {again.reason}"]
+            what = f"run {again.run_id} was not" if again.run_id else "no run was"
+            return [f"{what} made again: {again.reason}"]
         where = "the same environment" if again.same_environment else "another environment than the stored one"
         how = "the same to the last bit" if again.equal else "NOT the same"
         return [

@@ -11,6 +11,7 @@ from typing import Any
 from harness.design.ladder import Ladder
 from harness.errors import HarnessError
 
+COUNTED = "; where those were judged, it is one more try and counted as one (`harness show`)"
 FACTS = ("runs", "trainings", "warmups", "invocations", "hours")
 
 
@@ -51,7 +52,7 @@ def command_for(way: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
             reason = reason or str(problem)
             continue
         if found["runs"] == way["runs"]:
-            fresh = f"fresh seeds ({shlex.join(variant.words)}), as {why}" if why else None
+            fresh = f"fresh seeds ({shlex.join(variant.words)}), as {why}{COUNTED}" if why else None
             return {"command": _command(way, asked, variant), "dry_run": found, "fresh": fresh, "command_reason": None}
         done = way["runs"] - found["runs"]
         why = why or f"{done} of the {way['runs']} runs are in {found['store']} already, and may have been looked at"

@@ -19,7 +19,8 @@ def family_of(name: str, results: Path) -> dict[str, Any] | None:
     """The arms of all stores that ran beside the control of `name`, or its like, with Holm's p over them; None where there is none.
 
     Every arm stands for one try: its runs by stage, its looks, its runs that do not count, and the verdict on it. p is that of
-    the claim (the largest of its endpoints'); arms that cannot be judged count as tries all the same.
+    the claim (the largest of its endpoints'); arms that cannot be judged count as tries all the same. The same runs in a copy of a store
+    are no other try: `copies` names them.
     """
     from harness.selection import Shelf
     from harness.stats.multiplicity import holm
@@ -38,6 +39,7 @@ def family_of(name: str, results: Path) -> dict[str, Any] | None:
             unreadable.append(str(problem))
     if not tries:
         return None
+    tries, copies = _without_copies(tries, control.store.name)
     known = [one for one in tries if one["p"] is not None]
     others = len(tries) - len(known)
     adjusted = holm([one["p"] for one in known] + [1.0] * others).tolist() if known else []
@@ -45,7 +47,25 @@ def family_of(name: str, results: Path) -> dict[str, Any] | None:
         one["holm_p"] = None
     for one, p in zip(known, adjusted, strict=False):
         one["holm_p"] = p
-    return {"control": f"{control.store.name}:{control.arm}", "tries": tries, "unreadable": unreadable}
+    return {
+        "control": f"{control.store.name}:{control.arm}",
+        "tries": tries,
+        "copies": copies,
+        "unreadable": unreadable,
+    }
+
+
+def _without_copies(tries: list[dict[str, Any]], own: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The tries with runs of their own, by run id, and the places of the others; of several the store `own` is kept."""
+    ids = [one.pop("run_ids") for one in tries]
+    seen: set[str] = set()
+    again = set[int]()
+    for i in sorted(range(len(tries)), key=lambda i: (tries[i]["store"] != own, -len(ids[i]))):
+        if ids[i] and ids[i] <= seen:
+            again.add(i)
+        seen |= ids[i]
+    places = [f"{one['store']}:{one['arm']}" for i, one in enumerate(tries) if i in again]
+    return [one for i, one in enumerate(tries) if i not in again], list(dict.fromkeys(places))
 
 
 def _control_of(shelf: Shelf, name: str) -> Chosen | None:
@@ -103,6 +123,7 @@ def _try(control: str, arm: Chosen, stage: str | None, results: Path) -> dict[st
         "runs": dict(Counter(rows.where(done)["stage"].tolist())),
         "not_counted": int(rows.rows - done.sum()),
         "looks": looks,
+        "run_ids": (rows if stage is None else rows.where(rows["stage"] == stage)).known("run_id"),
     }
     return facts | _judgement(control, arm, stage, results)
 
@@ -144,6 +165,8 @@ def family_lines(family: Mapping[str, Any], alpha: float = 0.05) -> list[str]:
     for what in again:
         where = ", ".join(f"{t['store']}:{t['arm']}" for t in tries if _what(t) == what)
         lines.append(f"  the same configuration was tried more than once, on other seeds: {where}")
+    if family["copies"]:
+        lines.append(f"  the same runs as in another store, counted once: {', '.join(family['copies'])}")
     return lines + [f"  not read: {problem}" for problem in family["unreadable"]]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
@@ -29,6 +30,7 @@ def commit_of(sample: Sample) -> str:
 def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) -> list[Layer]:
     """The chart of all commits since the anchor, and the budget; this commit is added to the history once.
 
+    The anchor's own runs are no commit: where they are judged, the chart is shown as it stands and nothing is added.
     Raises StoreError where baseline or history are damaged.
     """
     from harness.anchors import append_history, read_baselines, read_chart
@@ -49,9 +51,11 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
     mine = chart.commits
     at = next((i for i, r in enumerate(mine) if r["commit"] == commit), len(mine))
     seen = [(float(r["z"]), float(r.get("allowance", 0.0))) for r in mine[: at + 1]]
-    seen += [(residual.z, residual.allowance)] if at == len(mine) else []
-    log_e = ly.creep_path([z - allowance for z, allowance in seen])[-1]
-    if at == len(mine):
+    own = at == len(mine) and (base["commit"], base["n"], base["mean"]) == (commit, residual.n, residual.mean)
+    fresh = at == len(mine) and not own
+    seen += [(residual.z, residual.allowance)] if fresh else []
+    log_e = (ly.creep_path([z - allowance for z, allowance in seen]) or [0.0])[-1]
+    if fresh:
         record = {"at": utc_now(), "check": check.name, "anchor": base["id"], "number": chart.following}
         record |= {
             "commit": commit,
@@ -63,7 +67,11 @@ def creep_layers(check: Check, question: Question, commit: str, gate: GateFile) 
             "log_e": log_e,
         }
         append_history(gate.history, record | {"alarm": log_e >= _log_threshold()})
-    out = [ly.creep_layer(log_e, len(seen), seen[-1][0], anchor_n=base["n"], n=residual.n, against=residual.against)]
+    z = residual.z if own else seen[-1][0]
+    out = [ly.creep_layer(log_e, len(seen), z, anchor_n=base["n"], n=residual.n, against=residual.against)]
+    if own:
+        said = "these runs are the anchor's own, which is no commit: nothing is entered in the history"
+        out = [replace(out[0], message=f"{out[0].message}; {said}")]
     if check.budget_pp is not None:
         current = base["cumulative_pp"] - residual.z * residual.se_pp
         out.append(

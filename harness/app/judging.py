@@ -158,7 +158,7 @@ def aa(names: Sequence[str], results: Path, asked: Asked, *, repeats: int, seed:
 
     question = resolve(Shelf(results), names, alone=True)
     require_runs(results, question.control, question.candidates)
-    promise = promise_of(replace(asked, claim="faster"), question.promises, "faster")
+    promise = promise_of(asked, question.promises, "faster")
     candidate = question.candidates[0] if question.candidates else question.control.without_runs()
     alarms = false_alarms(Pair(question.control, candidate, promise), repeats=repeats, seed=seed)
     return {

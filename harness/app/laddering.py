@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.app.judging import Asked, judge_question, promise_of, question_of
-from harness.app.preparing import Prepared, RunOptions, prepare_run, trainer_infos
+from harness.app.preparing import Prepared, RunOptions, prepare_run
 from harness.app.running import RunReport, begin_ladder
 from harness.errors import StoreError, UsageError, nearest
-from harness.model.experiment import NO_MARGIN, STAGES, Experiment
+from harness.model.experiment import STAGES, Experiment
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
@@ -74,20 +74,6 @@ def planned_ladder(experiment: Experiment, ladder: Ladder, given: str = "") -> E
     rule = RULES[experiment.claim or "faster"]
     plan = ladder.as_dict() | {"rule": f"{experiment.claim or 'faster'}: {rule}", "arms": names}
     return replace(experiment, ladder=plan)
-
-
-def same_work(experiment: Experiment) -> list[str]:
-    """The candidates that do the control's own work, as far as their trainers say: no clock can call them faster."""
-    from harness.plugins import planned_steps
-
-    infos = trainer_infos(experiment)
-
-    def work(name: str) -> tuple[str | None, int | None]:
-        arm, info = experiment.arm(name), infos[name]
-        return info.compute_hash(arm.config, info.code_hash(arm.config)), planned_steps(info, arm.config)
-
-    own = work(experiment.arms[0].name)
-    return [arm.name for arm in experiment.candidates if own[0] is not None and work(arm.name) == own]
 
 
 def prepare_stage(experiment: Experiment, arms: Sequence[str], stage: str, size: int, options: RunOptions) -> Prepared:
@@ -183,21 +169,8 @@ def _those_left(
 
 def before_the_first_run(experiment: Experiment, ladder: Ladder, options: RunOptions) -> list[str]:
     """Warnings: seed ranges read in another way than usual, and why a verdict could only be `refused` at the end."""
-    claim, names = experiment.claim or "faster", [arm.name for arm in experiment.candidates]
-    out = list(prepare_stage(experiment, names, *ladder.stages[0], options).warnings)
-    if claim not in NO_MARGIN and experiment.margin_pp is None:
-        out.append(
-            f"claim {claim!r} needs a margin, and nobody stated one: the verdict will be `refused`. State margin_pp (percentage points) in "
-            "the experiment, or with --set margin_pp=0.05."
-        )
-    idle = same_work(experiment) if claim in ("faster", "time-only") else []
-    if idle:
-        whole = len(idle) == len(experiment.candidates)
-        out.append(
-            f"{'no arm' if whole else ', '.join(idle)} can be faster{'' if whole else ' than the control'}: steps and work of each are the "
-            "control's own, and its verdict would be `compute-neutral`. To ask for accuracy: --set claim=accurate."
-        )
-    return out
+    names = [arm.name for arm in experiment.candidates]
+    return list(prepare_stage(experiment, names, *ladder.stages[0], options).warnings)
 
 
 def _decide(

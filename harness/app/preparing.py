@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.app.foresight import hopeless
 from harness.app.machine import refuse_impossible
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import Experiment
@@ -138,6 +139,8 @@ def prepare_run(experiment: Experiment, options: RunOptions) -> Prepared:
     }
     refuse_impossible(experiment, tuple(arm for arm in experiment.arms if counts[arm.name] < experiment.seeds))
     hours = estimated_hours(experiment, plan, options.results) if plan.runs else 0.0
+    if plan.runs:
+        warnings = (*warnings, *hopeless(experiment, infos))
     if needs_time(experiment) and _shared(plan, infos, options):
         warnings = (*warnings, SHARED.format(workers=options.workers, claim=experiment.claim or "faster"))
     return Prepared(

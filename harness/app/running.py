@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.app.judging import judge
+from harness.app.judging import Asked, judge
 from harness.app.preparing import Prepared, RunOptions, executor_named, prepare_run, trainer_infos
 from harness.comparison.words import shortened
 from harness.errors import IncompleteError
-from harness.model.experiment import PROMISES, Experiment
+from harness.model.experiment import PROMISES, STAGES, Experiment
 from harness.model.hashing import digest
 
 if TYPE_CHECKING:
@@ -327,10 +327,25 @@ def run_text(report: RunReport, judged: Comparison | None, *, colour: bool = Fal
 
 
 def judged_run(report: RunReport, results: Path) -> Comparison | None:
-    """The comparison of the store's own arms, or None where it holds a single arm or too few runs to say anything."""
+    """The store's own arms compared in the stage that was run; None where it holds a single arm or too few runs to say anything."""
     experiment = report.prepared.experiment
     if experiment.control is None or not experiment.candidates:
         return None
     if any(not report.completed.get(arm.name) for arm in experiment.arms):
         return None
-    return judge([report.prepared.store.name], results)
+    store = report.prepared.store
+    if not _went_on(store, experiment):
+        return judge([store.name], results)
+    return judge([f"{store.name}:{arm.name}" for arm in experiment.arms], results, Asked(stage=experiment.stage))
+
+
+def _went_on(store: Store, experiment: Experiment) -> bool:
+    """Whether an arm has completed runs of a later stage, which would be judged unless the stage is named."""
+    from harness.store.frames import read_columns
+
+    later = STAGES[STAGES.index(experiment.stage) + 1 :]
+    names = {arm.name for arm in experiment.candidates}
+    table = read_columns(store.runs_path, store.name, ("arm", "stage", "status", "warmup"))
+    columns = (table.text("arm"), table.text("stage"), table.text("status"), table.flags("warmup"))
+    rows = zip(*columns, strict=True)
+    return any(a in names and at in later and status == "completed" and not warm for a, at, status, warm in rows)

@@ -97,7 +97,7 @@ def harness() -> None:
     \b
     harness run quickstart                       two arms, 25 seeds, one verdict
     harness run exp.toml --seeds 25              every seed in randomised interleaved blocks
-    harness run old.py new.py --seeds 25         two scripts of your own
+    harness run old.py new.py --set margin_pp=1  two scripts of your own, of which a point may be lost
     harness compare CONTROL CANDIDATE            intervals, tests, findings, verdict
     """
 

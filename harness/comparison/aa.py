@@ -124,20 +124,28 @@ def _exhaustive(clusters: int, repeats: int) -> bool:
 
 
 def false_alarms(pair: Pair, *, repeats: int, seed: int) -> list[Alarm]:
-    """How often, where nothing differs, accuracy is called higher, time shorter, and the claim `faster` passes."""
+    """How often, where nothing differs, accuracy is called higher, time shorter, and the pair's claim passes."""
     rng = np.random.default_rng(seed)
-    alpha = pair.promise.alpha
     splits = split_accuracy(pair.control.accuracy, repeats=repeats, rng=rng)
     times, why = _swaps(pair, repeats, rng)
+    return [
+        _accuracy("accuracy", pair, splits),
+        _time("time", pair, times, repeats, why),
+        _verdict(pair, splits, times, repeats, why),
+    ]
+
+
+def _accuracy(name: str, pair: Pair, splits: Splits | None) -> Alarm:
     if splits is None:
-        accuracy = _cannot("accuracy", f"fewer than {LEAST_RUNS} runs of {pair.control.name}, or all equal")
-    else:
-        accuracy = _alarm("accuracy", splits.above(0.0, alpha), (splits.size, splits.size))
+        return _cannot(name, f"fewer than {LEAST_RUNS} runs of {pair.control.name}, or all equal")
+    return _alarm(name, splits.above(0.0, pair.promise.alpha), (splits.size, splits.size))
+
+
+def _time(name: str, pair: Pair, times: NDArray[np.bool_] | None, repeats: int, why: str) -> Alarm:
     if times is None:
-        return [accuracy, _cannot("time", why), _cannot("verdict faster", why)]
+        return _cannot(name, why)
     starts = pair.log_speedup.clusters
-    time = _alarm("time", times, (pair.blocks.n, starts), exhaustive=_exhaustive(starts, repeats))
-    return [accuracy, time, _verdict(pair, splits, times)]
+    return _alarm(name, times, (pair.blocks.n, starts), exhaustive=_exhaustive(starts, repeats))
 
 
 def _swaps(pair: Pair, repeats: int, rng: np.random.Generator) -> tuple[NDArray[np.bool_] | None, str]:
@@ -147,15 +155,31 @@ def _swaps(pair: Pair, repeats: int, rng: np.random.Generator) -> tuple[NDArray[
         pair.blocks.log_speedup, pair.blocks.clusters, alpha=pair.promise.alpha, repeats=repeats, rng=rng
     )
     s = pair.log_speedup.clusters
-    return times, f"too few invocations: {s}; at least {LEAST_INVOCATIONS} are needed to say anything"
+    return times, (
+        f"too few invocations: {s}; at least {LEAST_INVOCATIONS} are needed to say anything. `harness run ... --set "
+        f"invocations={LEAST_INVOCATIONS} --as NAME` makes runs that have them"
+    )
 
 
-def _verdict(pair: Pair, splits: Splits | None, times: NDArray[np.bool_]) -> Alarm:
-    """The claim `faster`: accuracy not worse by the margin (where one is stated) and time shorter, in one repeat."""
+def _verdict(pair: Pair, splits: Splits | None, times: NDArray[np.bool_] | None, repeats: int, why: str) -> Alarm:
+    """The whole claim in one repeat; a target plays no part, as shuffled runs keep their mean."""
+    claim = pair.promise.claim
+    name = f"verdict {claim}"
+    match claim:
+        case "accurate":
+            return _accuracy(name, pair, splits)
+        case "time-only":
+            return _time(name, pair, times, repeats, why)
+        case "faster":
+            return _cannot(name, why) if times is None else _faster(name, pair, splits, times)
+        case _:
+            return _cannot(name, f"where nothing differs the claim `{claim}` is true, so that a pass is no false alarm")
+
+
+def _faster(name: str, pair: Pair, splits: Splits | None, times: NDArray[np.bool_]) -> Alarm:
+    """Accuracy not worse by the margin (where one is stated) and time shorter, in one repeat."""
     if splits is None or pair.promise.margin_pp is None:
-        return _cannot(
-            "verdict faster", "no margin was stated: add --margin-pp M" if splits is not None else "too few runs"
-        )
+        return _cannot(name, "no margin was stated: add --margin-pp M" if splits is not None else "too few runs")
     accuracy = splits.above(-pair.promise.margin_pp, pair.promise.alpha)
     n = min(accuracy.size, times.size)
-    return _alarm("verdict faster", accuracy[:n] & times[:n], (splits.size, pair.log_speedup.clusters))
+    return _alarm(name, accuracy[:n] & times[:n], (splits.size, pair.log_speedup.clusters))

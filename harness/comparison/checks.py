@@ -20,10 +20,12 @@ from harness.comparison.samples import (
     FloatArray,
     Sample,
     completed,
+    failed,
     may_agree,
     needed_count,
     stacks,
     timed,
+    unreadable,
 )
 from harness.model.estimate import Finding
 from harness.model.experiment import NO_MARGIN
@@ -31,7 +33,7 @@ from harness.stats.contrast import Contrast
 from harness.stats.level import lasting_step
 from harness.stats.moments import moments, skewness
 from harness.stats.outliers import outliers
-from harness.stats.power import detectable_difference
+from harness.stats.power import detectable_by_t
 from harness.stats.proportions import consistency_p, expected_rate
 from harness.stats.series import correlation_time, drift, effective_n, lag1
 
@@ -455,27 +457,28 @@ def check_results(pair: Pair) -> Iterator[Finding]:
 
 def check_crashes(pair: Pair) -> Iterator[Finding]:
     for side in (pair.control, pair.candidate):
-        failed = ~side.rows["warmup"] & ~completed(side.rows)
-        if failed.any():
-            yield f.crashed_runs(side.name, int(failed.sum()), side.n, "")
+        count, lost = int(failed(side.rows).sum()), side.rows.where(unreadable(side.rows))
+        if count:
+            yield f.crashed_runs(side.name, count, side.n, "")
+        if lost.rows:
+            yield f.unreadable_status(side.name, lost.rows, sorted(lost.known("status")))
 
 
 def check_power(pair: Pair) -> Iterator[Finding]:
     least, reach = min(pair.candidate.n, pair.control.n), _reach(pair)
-    margin, planned = pair.promise.margin_pp, pair.candidate.plan is not None
+    margin, planned, stage = pair.promise.margin_pp, pair.candidate.plan is not None, pair.candidate.stage
     if least < ENOUGH_RUNS:
-        yield f.low_power(least, reach, "", planned=planned)
+        yield f.low_power(least, reach, "", stage=stage, planned=planned)
     elif margin is not None and reach is not None and reach > margin and pair.promise.claim not in NO_MARGIN:
-        yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp", planned=planned)
+        yield f.low_power(least, reach, f"; the margin is {margin:.2f} pp", stage=stage, planned=planned)
 
 
 def _reach(pair: Pair) -> float | None:
-    """The smallest difference in pp that these runs show with a power of 90 %."""
-    sd = pair.difference_pp.sd
-    if sd is None or min(pair.candidate.n, pair.control.n) < 2:
+    """The smallest difference in pp that these runs show with a power of 90 %, by t on their own degrees of freedom."""
+    difference = pair.difference_pp
+    if not difference.usable or difference.se is None or difference.df is None:
         return None
-    control_runs = None if pair.paired_accuracies is not None else pair.control.n
-    return detectable_difference(sd=sd, n=pair.candidate.n, alpha=pair.promise.alpha, control_runs=control_runs)
+    return detectable_by_t(se=difference.se, df=difference.df, alpha=pair.promise.alpha)
 
 
 def check_success_count(pair: Pair) -> Iterator[Finding]:
@@ -513,12 +516,12 @@ def check_peeking(pair: Pair) -> Iterator[Finding]:
         return
     earlier = {s.n for s in candidate.looks if s.n > 1 and s.precedes(candidate.n, control.n, control.stores)}
     if earlier:
-        yield f.peeked(candidate.name, sorted(earlier), candidate.n)
+        yield f.peeked(candidate.name, sorted(earlier), candidate.n, stage=candidate.stage)
 
 
 def check_tries(pair: Pair) -> Iterator[Finding]:
     if pair.candidate.tried:
-        yield f.re_rolled(pair.candidate.name, pair.candidate.tried)
+        yield f.re_rolled(pair.candidate.name, pair.candidate.tried, store=pair.candidate.store)
 
 
 CHECKS: tuple[Check, ...] = (

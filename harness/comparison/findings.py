@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from harness.model.estimate import Finding
+from harness.model.experiment import STAGES
 
 TIME = frozenset(("time",))
 SUPERIORITY = frozenset(("time-superiority",))
 ACCURACY = frozenset(("accuracy",))
 BOTH = frozenset(("accuracy", "time"))
 NOTHING: frozenset[str] = frozenset()
+
+
+def fresh(stage: str | None) -> str:
+    """The option of `harness run` that takes fresh seeds after runs of this stage: the next stage, else another store."""
+    following = {str(one): after for one, after in pairwise(STAGES)}.get(stage or "")
+    return f"--stage {following}" if following else "--as NAME"
 
 
 def not_interleaved(control: str, candidate: str) -> Finding:
@@ -248,13 +256,24 @@ def crashed_runs(arm: str, count: int, n: int, example: str) -> Finding:
     )  # fmt: skip
 
 
-def low_power(n: int, detectable: float | None, margin: str, *, planned: bool = False) -> Finding:
+def unreadable_status(arm: str, count: int, words: Sequence[str]) -> Finding:
+    shown = ", ".join(repr(word) for word in words[:3]) + (", ..." if len(words) > 3 else "")
+    return Finding(
+        "crashed-runs", "warn",
+        f"{count} attempts of {arm} have a status that is none of completed, crashed, timeout ({shown}): how they ended is unknown, "
+        "and they are not counted.",
+        "Mend these cells of runs.csv: `harness verify NAME` names their lines.", NOTHING,
+    )  # fmt: skip
+
+
+def low_power(n: int, detectable: float | None, margin: str, *, stage: str | None, planned: bool = False) -> Finding:
     runs = "1 run" if n == 1 else f"{n} runs"
     shown = "no difference" if detectable is None else f"only differences of about {detectable:.2f} pp"
     return Finding(
         "low-power", "warn", f"With {runs} in the smaller arm {shown} can be shown (9 times in 10){margin}.",
         "The plan of looks was made for another difference: a smaller one takes fresh seeds (--as NAME) and more of them (`harness plan`)."
-        if planned else "More seeds: `harness run ... --seeds N` tops up. Below 10 runs an arm nothing passes.", NOTHING,
+        if planned else f"More seeds, fresh ones (`harness run ... {fresh(stage)} --seeds N`; `harness plan` says how many): "
+        "to top these up is a second look at them. Below 10 runs an arm nothing passes.", NOTHING,
     )  # fmt: skip
 
 
@@ -310,15 +329,15 @@ def screening_sample(more: int | None) -> Finding:
 GO_ON = "Let it go on to its next look: the same `harness run ... --until-decided` again."
 
 
-def peeked(arm: str, looks: list[int], n: int) -> Finding:
+def peeked(arm: str, looks: list[int], n: int, *, stage: str | None) -> Finding:
     shown = ", ".join(map(str, looks[:6])) + (", ..." if len(looks) > 6 else "")
     now = f"now at {n}" if looks != [n] else "now with more of the control"
     return Finding(
         "peeked", "warn",
         f"{arm} was judged before, at {shown} runs, and {now}: a test that is repeated while the runs grow claims too often "
         "(looking at 25, 200 and 1000 runs, 13 times in 100 instead of 5).",
-        "Confirm on fresh seeds (`harness run ... --stage confirm`), or look as planned before the first run "
-        "(`harness run ... --until-decided`).", NOTHING,
+        "Fresh seeds keep the error rate, with the looks planned before their first run: "
+        f"`harness run ... {fresh(stage)} --until-decided`. These runs then count as a try of their own.", NOTHING,
     )  # fmt: skip
 
 
@@ -358,23 +377,23 @@ def between_looks(
     )  # fmt: skip
 
 
-def re_rolled(arm: str, places: Sequence[str]) -> Finding:
+def re_rolled(arm: str, places: Sequence[str], *, store: str) -> Finding:
     shown = ", ".join(places[:6]) + (", ..." if len(places) > 6 else "")
     return Finding(
         "re-rolled", "warn",
         f"The configuration and code of {arm} were held against this control before, on other seeds: {shown}. To try again until it "
         f"passes finds something where there is nothing: one of {len(places) + 1} tries does so more often than the stated level.",
-        "Count every try: `harness show CONTROL` lists them with Holm's p. Better, make one campaign larger (`--seeds N` tops up) than "
-        "several small ones.", NOTHING,
+        f"Every try counts, this one too: a pass that also stands as one of all tries (Holm, in `harness show {store}`) keeps the level. "
+        "A campaign that is planned before its first run (`--until-decided`) is one try, however often it looks.", NOTHING,
     )  # fmt: skip
 
 
-def best_of_k(k: int, endpoints: Sequence[str], luck_pp: float | None) -> Finding:
+def best_of_k(k: int, endpoints: Sequence[str], luck_pp: float | None, *, stage: str | None) -> Finding:
     why = f"at the level of {k} tries the {' and the '.join(endpoints)} {'is' if len(endpoints) == 1 else 'are'} not proven"
     if luck_pp is not None:
         why = f"the best of {k} equal arms stands {luck_pp:.2f} pp above by luck"
     return Finding(
         "best-of-k", "warn",
         f"It passes alone, but not as one of {k} candidates: {why}.",
-        "Confirm this arm on fresh seeds: `harness run ... --stage confirm --arm NAME --seeds N`.", NOTHING,
+        f"Confirm this arm on fresh seeds: `harness run ... {fresh(stage)} --arm ARM --seeds N`.", NOTHING,
     )  # fmt: skip

@@ -245,10 +245,10 @@ def _caps(
     open_ones = [name for name, decision in together.items() if decision.decision != "pass"]
     if open_ones:
         by_luck = luck_pp if luck_pp and {"noninferiority", "superiority"} & set(open_ones) else None
-        caps.append(f.best_of_k(pair.candidates, open_ones, by_luck))
-        wanted.append(_confirming(pair, needed))
+        caps.append(f.best_of_k(pair.candidates, open_ones, by_luck, stage=pair.candidate.stage))
+        wanted.append(fresh_seeds(pair, needed))
     if pair.candidate.screening:
-        wanted.append(_confirming(pair, needed))
+        wanted.append(fresh_seeds(pair, needed))
         caps.append(f.screening_sample(wanted[-1]))
     return caps, max(wanted, default=None)
 
@@ -326,8 +326,8 @@ def _more_for_time(pair: Pair, endpoint: str, *, fresh: bool) -> int | None:
     return max(1, wanted - (0 if fresh else result.clusters)) * per_invocation
 
 
-def _confirming(pair: Pair, needed: Mapping[str, Decision]) -> int:
-    """Fresh seeds that confirm a pass: what the hardest of its endpoints needs if the shrunken estimates are true."""
+def fresh_seeds(pair: Pair, needed: Mapping[str, Decision]) -> int:
+    """Fresh seeds that would pass: what the hardest of its endpoints needs if the shrunken estimates are true."""
     wanted = [_more(pair, name, fresh=True) or 0 for name in needed]
     return max(pair.candidate.n, *wanted)
 

@@ -589,7 +589,7 @@ def _by_likelihood_ratio(pair: Pair, plan: LookPlan, luck_pp: float | None) -> t
     open_ones = [name for name, d in needed.items() if d.decision != "pass"]
     alone = _tests(pair)
     if verdict == "inconclusive" and all(name in alone and _accepted(alone[name], n, plan) for name in open_ones):
-        found = (*found, f.best_of_k(pair.candidates, open_ones, luck_pp))
+        found = (*found, f.best_of_k(pair.candidates, open_ones, luck_pp, stage=pair.candidate.stage))
     if verdict == "pass" and pair.candidate.screening:
         verdict = "inconclusive"
     judged = replace(judged, endpoints=ends, needed=needed, verdict=verdict, findings=found)

@@ -146,12 +146,28 @@ def completed(frame: Frame) -> NDArray[np.bool_]:
     return done
 
 
+FAILED = "crashed or timed out"
+UNREADABLE = "with an unreadable status"
+
+
+def failed(frame: Frame) -> NDArray[np.bool_]:
+    """Which attempts, no warm-ups, are known to have failed."""
+    out: NDArray[np.bool_] = ~frame["warmup"] & ((frame["status"] == "crashed") | (frame["status"] == "timeout"))
+    return out
+
+
+def unreadable(frame: Frame) -> NDArray[np.bool_]:
+    """Which attempts, no warm-ups, ended nobody knows how: their status is no known word."""
+    return ~frame["warmup"] & ~completed(frame) & ~failed(frame)
+
+
 def _completed(frame: Frame, excluded: Counter[str]) -> Frame:
     warm = frame["warmup"]
     done = completed(frame)
     known = ~np.isnan(frame["accuracy"])
     excluded["warm-ups"] += int(warm.sum())
-    excluded["crashed or timed out"] += int((~warm & ~done).sum())
+    excluded[FAILED] += int(failed(frame).sum())
+    excluded[UNREADABLE] += int(unreadable(frame).sum())
     excluded[UNTOLD] += int((~warm & done & ~known).sum())
     return frame.where(~warm & done & known)
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.comparison.checks import ENOUGH_RUNS
-from harness.comparison.judge import UNDECIDED, Judged
+from harness.comparison.findings import fresh
+from harness.comparison.judge import UNDECIDED, Judged, fresh_seeds
 from harness.comparison.pair import Pair, Promise
 from harness.model.estimate import Decision, Estimate
 
@@ -99,6 +100,7 @@ PASSED = {
     "no-regression": "NO REGRESSION",
     "time-only": "FASTER",
 }
+SAME = "both arms gave exactly the same results on every seed that they share (dead-knob), so that accuracy cannot tell them apart"
 FAILED = {
     "bar": "UNDER THE TARGET",
     "noninferiority": "WORSE",
@@ -160,7 +162,10 @@ def _told(pair: Pair, judged: Judged, name: str, d: Decision) -> str:
         s = math.exp(pair.log_speedup.contrast.value)
         return f"time {'not ' if passed else ''}slower by {slow} (speed-up {s:.3f}×, bound {d.bound:.3f}×)"
     if name == "superiority":
-        return f"{_difference(pair, judged)}{p if passed else ', not higher'}"
+        edge = "at least" if passed else "at most"
+        limit = d.reason if d.bound is None else f"{edge} {_pp(d.bound)}"
+        chance = f", {p_text(d.p)}" if passed and d.p is not None else ""
+        return f"accuracy {_pp(_estimate(pair, judged))} ({limit}{chance})"
     margin = f"{number(promise.margin_pp or 0, 2)} pp"
     if name == "equivalence":
         return f"accuracy {'within' if passed else 'outside'} ±{margin} ({_difference(pair, judged)}){p}"
@@ -168,6 +173,16 @@ def _told(pair: Pair, judged: Judged, name: str, d: Decision) -> str:
         return f"accuracy not worse by {margin}{p}"
     limit = d.reason if d.bound is None else f"at most {number(d.bound, 3, sign=True)} pp"
     return f"accuracy lower by more than {margin} ({_difference(pair, judged)}; {limit})"
+
+
+def _pp(value: float) -> str:
+    return f"{number(value, 3 if abs(value) < 0.02 else 2, sign=True)} pp"
+
+
+def _estimate(pair: Pair, judged: Judged) -> float:
+    """The difference that the headline tells, as the interval beside it has it."""
+    repeated = None if judged.look is None else judged.look.repeated_pp.value
+    return pair.difference_pp.value if repeated is None else repeated
 
 
 def _difference(pair: Pair, judged: Judged) -> str:
@@ -223,13 +238,29 @@ def _blocking(pair: Pair, judged: Judged) -> str:
     if not undecided and min(pair.control.n, pair.candidate.n) >= ENOUGH_RUNS:
         return "what it needs is proven, and something else keeps it from passing: see the findings"
     if not undecided:
-        return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least"
-    named = ", ".join(_open_question(pair, judged, name) + _why(d) for name, d in undecided.items())
+        return f"fewer than {ENOUGH_RUNS} runs an arm claim nothing; {judged.more_runs} more runs at least{_or_fresh(pair, judged)}"
+    same = "dead-knob" in codes
+    named = ", ".join(
+        SAME
+        if same and name in ("noninferiority", "superiority", "equivalence")
+        else _open_question(pair, judged, name) + _why(d)
+        for name, d in undecided.items()
+    )
     if judged.look is not None:
         return f"{named}; {_what_next(judged.look)}"
+    if judged.more_runs is None and SAME in named:
+        return named
     if judged.more_runs is None:
         return f"{named}; the estimate cannot be told from no effect yet, so no number of runs can be promised"
-    return f"{named}; about {judged.more_runs} more runs would decide it"
+    return f"{named}; about {judged.more_runs} more runs would decide it{_or_fresh(pair, judged)}"
+
+
+def _or_fresh(pair: Pair, judged: Judged) -> str:
+    """What does the same on fresh seeds, where the runs are of a known stage: more runs of the same are a second look."""
+    if pair.candidate.stage is None:
+        return ""
+    seeds = max(ENOUGH_RUNS, fresh_seeds(pair, judged.needed))
+    return f", or {seeds} fresh seeds ({fresh(pair.candidate.stage)})"
 
 
 def look_lines(look: Look) -> list[str]:

@@ -257,7 +257,7 @@ class Turn:
             answer = {"status": _status(problem), "error": str(problem)}
         for arm in arms:
             record = self._record(arm, None, warmup=True, status=answer["status"], error=answer["error"])
-            self.state.report(Finished(record))
+            self.state.report(Finished(record, environment=self._environment(arm)))
         raise _Restart
 
     # --- runs -----------------------------------------------------------------------------------------------
@@ -312,7 +312,8 @@ class Turn:
         else:
             for arm in arms:
                 facts = {"status": answer["status"], "error": answer["error"], "started_at": started}
-                self.state.report(Finished(self._record(arm, seed, block, position, warmup=warmup, **facts)))
+                record = self._record(arm, seed, block, position, warmup=warmup, **facts)
+                self.state.report(Finished(record, environment=self._environment(arm)))
         for key in keys:
             self.tried[key] = self.tried.get(key, 0) + 1
         if lost:
@@ -334,10 +335,14 @@ class Turn:
         for offset, (arm, one) in enumerate(zip(arms, results, strict=True)):
             record = self._record(arm, seed, block, position + offset, warmup=warmup, trained_run=trained_run)
             record = checked_record(replace(record, **one.facts))
-            environment = self.hello[arm]["environment"]
             metrics, mask = ((), None) if warmup else (one.metrics, one.correct_mask)
-            out.append(Finished(record, metrics, mask, environment))
+            out.append(Finished(record, metrics, mask, self._environment(arm)))
         return out
+
+    def _environment(self, arm: str) -> Mapping[str, Any] | None:
+        """Where the arm's process runs, in full; None where it did not live to tell."""
+        told: Mapping[str, Any] | None = self.hello.get(arm, {}).get("environment")
+        return told
 
     def _record(
         self, arm: str, seed: int | None, block: Block | None = None, position: int = 0, *, warmup: bool, **facts: Any

@@ -8,7 +8,6 @@ from typing import Any
 WHAT = {
     "accuracy": "accuracy called higher, between halves of {0} and {1} runs",
     "time": "time called shorter, over {0} blocks in {1} process starts",
-    "verdict faster": "the whole claim `faster` passes",
 }
 
 
@@ -19,14 +18,16 @@ def aa_text(document: Mapping[str, Any]) -> str:
         f"shuffled, so that nothing differs: {document['shuffled']}",
         f"in brackets: {document['interval']}",
     ]
-    return "\n".join(lines + [_line(alarm) for alarm in document["alarms"]])
+    width = max(len(alarm["name"]) for alarm in document["alarms"]) + 1
+    return "\n".join(lines + [_line(alarm, width) for alarm in document["alarms"]])
 
 
-def _line(alarm: Mapping[str, Any]) -> str:
+def _line(alarm: Mapping[str, Any], width: int) -> str:
     if "reason" in alarm:
-        return f"  {alarm['name']:<15} cannot be said: {alarm['reason']}"
+        return f"  {alarm['name']:<{width}} cannot be said: {alarm['reason']}"
     low, high = (100 * x for x in alarm["ci95"])
     shown = f"all {alarm['repeats']} patterns" if alarm["exhaustive"] else f"[{low:.2f}, {high:.2f}]"
     counted = f"{alarm['false_alarms']} of {alarm['repeats']}"
-    what = WHAT[alarm["name"]].format(*alarm["sizes"])
-    return f"  {alarm['name']:<15} {100 * alarm['rate']:5.2f} % {shown}  {counted}: {what}"
+    claim = alarm["name"].removeprefix("verdict ")
+    what = WHAT[alarm["name"]].format(*alarm["sizes"]) if alarm["name"] in WHAT else f"the whole claim `{claim}` passes"
+    return f"  {alarm['name']:<{width}} {100 * alarm['rate']:5.2f} % {shown}  {counted}: {what}"

@@ -305,6 +305,22 @@ def test_every_run_that_does_not_count_is_named_with_its_arm(cli_inside: Cli, tm
     assert "1 crashed or timed out, 2 outside complete blocks (of third)" in done.stdout
 
 
+def test_a_status_that_means_nothing_is_told_as_what_it_is(cli_inside: Cli, tmp_path: Path) -> None:
+    a, b = pair()
+    a["status"] = "completed"
+    a.loc[[7, 8], "status"] = "complet", "?"
+    a.loc[3, "status"] = "timeout"
+    store(tmp_path, "sweep", a, b)
+    done = cli_inside("compare", "sweep", "--margin-pp", "0.2")
+    assert "1 crashed or timed out, 2 with an unreadable status (of control)" in done.stdout
+    assert "1 attempts of control crashed or timed out" in done.stdout
+    assert (
+        "2 attempts of control have a status that is none of completed, crashed, timeout ('?', 'complet')"
+        in done.stdout
+    )
+    assert "3 failed attempts" in cli_inside("show", "sweep").stdout
+
+
 def test_control_runs_that_one_candidate_cannot_use_are_named_beside_it(cli_inside: Cli, tmp_path: Path) -> None:
     a, b = pair()
     older = frozen(a).assign(torch="2.8.0", environment="e0")

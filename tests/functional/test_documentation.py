@@ -74,7 +74,7 @@ INSTEAD = {
         "harness summary baseline-full-cpu exp230-lr-end-cpu exp410-tta-weights-cpu final-cpu"
     ),
     "harness run quickstart --until-decided": "harness run quickstart --until-decided --dry-run",
-    "harness ladder digits-lr-end --set claim=accurate": "harness ladder digits-lr-end --set claim=accurate --dry-run",
+    "harness ladder digits-lr-end": "harness ladder digits-lr-end --dry-run",
     "harness ladder sweep --sizes 10,100,500 --keep 1/2,1": "harness ladder digits-lr-end --sizes 10,100,500 --keep 1/2,1 --dry-run",
 }
 NEEDS_TORCH = ("exp", "tricks", "optimisers", "latency")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -128,3 +129,67 @@ def test_a_control_that_grows_alone_is_noticed(cli_inside, tmp_path) -> None:
     path.write_text("\n".join([*lines, ",".join(last)]) + "\n")
     shown = cli_inside("compare", "old-vs-new", "--margin-pp", "1").stdout
     assert "peeked" in shown and "now with more of the control" in shown
+
+
+def advice(cli_inside, code: str, *names: object) -> str:
+    found = json.loads(cli_inside("compare", *names, "--json").stdout)["comparisons"][0]["findings"]
+    return next((one["advice"] for one in found if one["code"] == code), "")
+
+
+@pytest.mark.parametrize(
+    ("stage", "way"), [("screen", "--stage confirm"), ("confirm", "--stage final"), ("final", "--as NAME")]
+)
+def test_the_advice_names_fresh_seeds_from_where_one_stands(cli_inside, tmp_path, stage, way) -> None:
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    promise = ("--set", "margin_pp=1", "--set", "claim=no-regression")
+    run = ("run", "old.py", "new.py", "--stage", stage, *promise, "--as", "pair", "-q")
+    first = cli_inside(*run, "--seeds", 3)
+    assert f"fresh seeds ({way})" in first.stdout, "the headline of an open question"
+    assert f"`harness run ... {way} --seeds N`" in advice(cli_inside, "low-power", "pair")
+    cli_inside(*run, "--seeds", 4)
+    assert f"`harness run ... {way} --until-decided`" in advice(cli_inside, "peeked", "pair")
+
+
+def test_what_the_advice_says_is_counted_as_it_says(cli_inside, tmp_path) -> None:
+    """Inconclusive, then fresh seeds by a plan: no `peeked`, one further try, told with the command that counts it."""
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    run = ("run", "old.py", "new.py", "--set", "margin_pp=1", "--set", "claim=no-regression", "-q")
+    for seeds in (3, 4):
+        cli_inside(*run, "--seeds", seeds)
+    done = cli_inside(*run, "--stage", "final", "--until-decided", "--seeds", 20)
+    assert done.returncode == 0 and "peeked" not in done.stdout and "re-rolled" in done.stdout
+    said = advice(cli_inside, "re-rolled", "old-vs-new")
+    assert "`harness show old-vs-new`" in said and "tops up" not in said
+    family = json.loads(cli_inside("show", "old-vs-new", "--json").stdout)["family"]
+    assert [one["stage"] for one in family["tries"]] == ["confirm", "final"]
+
+
+def test_a_copy_of_a_store_is_no_further_try(cli_inside, tmp_path) -> None:
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    cli_inside("run", "old.py", "new.py", "--seeds", "3", "-q", "--as", "first")
+    shutil.copytree(tmp_path / "results/first", tmp_path / "results/copy")
+    assert re_rolls(cli_inside, "first") == [] == re_rolls(cli_inside, "copy")
+    for name, other in (("first", "copy"), ("copy", "first")):
+        family = json.loads(cli_inside("show", name, "--json").stdout)["family"]
+        assert [one["store"] for one in family["tries"]] == [name] and family["copies"] == [f"{other}:new"]
+    assert "counted once: copy:new" not in cli_inside("show", "first").stdout, "a single try has no table"
+    cli_inside("run", "old.py", "new.py", "--seeds", "5", "-q", "--as", "copy")
+    assert [said.count("copy:new") for said in re_rolls(cli_inside, "first")] == [1], "it has runs of its own now"
+
+
+def test_a_run_judges_the_stage_that_it_ran(cli_inside, tmp_path) -> None:
+    write(tmp_path, "old.py", TRAIN)
+    write(tmp_path, "new.py", TRAIN + "\n# another version\n")
+    run = ("run", "old.py", "new.py", "--set", "margin_pp=1", "--json")
+    cli_inside(*run, "--stage", "final", "--seeds", 4)
+    for seeds in (3, 3, 5):
+        (found,) = json.loads(cli_inside(*run, "--stage", "confirm", "--seeds", seeds).stdout)["comparison"][
+            "comparisons"
+        ]
+        assert (found["candidate"]["n"], found["control"]["n"]) == (seeds, seeds)
+        assert found["candidate"]["excluded"]["of another stage than confirm"] == 4
+    last = json.loads(cli_inside("compare", "old-vs-new", "--json").stdout)["comparisons"][0]
+    assert last["candidate"]["n"] == 4, "elsewhere the furthest stage counts"

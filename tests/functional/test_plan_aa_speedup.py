@@ -152,7 +152,31 @@ def test_too_few_invocations_say_so(
     _, report = answer(capsys, "aa", "x")
     time = next(alarm for alarm in report["alarms"] if alarm["name"] == "time")
     assert time["rate"] is None
-    assert "too few invocations: 5" in time["reason"]
+    assert "too few invocations: 5" in time["reason"] and "--set invocations=6 --as NAME" in time["reason"]
+
+
+def test_the_remedy_for_too_few_invocations_is_one(cli_inside, tmp_path: Path) -> None:
+    text = 'trainer = "digits"\nclaim = "time-only"\nseeds = 20\n[config]\nepochs = 0.1\n'
+    (tmp_path / "same.toml").write_text(text + '[[arms]]\nname = "base"\n[[arms]]\nname = "again"\n')
+    for extra, known in (((), False), (("--set", "invocations=6", "--as", "six"), True)):
+        assert cli_inside("run", "same.toml", *extra, "-q").returncode == 0
+        alarms = json.loads(cli_inside("aa", extra[-1] if extra else "same", "--json").stdout)["alarms"]
+        assert [alarm["rate"] is not None for alarm in alarms[1:]] == [known, known], alarms
+
+
+@pytest.mark.parametrize("claim", ["faster", "accurate", "time-only", "no-regression"])
+def test_the_verdict_is_that_of_the_experiments_own_claim(cli_inside, tmp_path: Path, claim: str) -> None:
+    write_runs(tmp_path / "runs.csv", interleaved(7, 10, process_sd=0.01))
+    assert cli_inside("import", "runs.csv", "--as", "x").returncode == 0
+    description = tmp_path / "results/x/experiment.json"
+    description.write_text(json.dumps(json.loads(description.read_text()) | {"claim": claim, "margin_pp": 0.1}))
+    accuracy, time, verdict = json.loads(cli_inside("aa", "x", "--json").stdout)["alarms"]
+    assert verdict["name"] == f"verdict {claim}" and verdict["name"] in cli_inside("aa", "x").stdout
+    like = {"accurate": accuracy, "time-only": time}.get(claim)
+    if like is not None:
+        assert (verdict["rate"], verdict["ci95"]) == (like["rate"], like["ci95"])
+    if claim == "no-regression":
+        assert verdict["rate"] is None and "is true" in verdict["reason"]
 
 
 def test_an_answer_says_what_was_shuffled_and_what_its_interval_is(

@@ -136,6 +136,7 @@ def test_runs_made_before_any_plan_are_not_planned_with(plan, say) -> None:
     assert say("run", "pair", "--until-decided", "--dry-run")[0] == 2
     found = plan("pair")
     assert "--stage final" in found["command"] and "made before any plan" in found["fresh"]
+    assert "one more try and counted as one" in found["fresh"]
     assert plan("fresh", "--sd-pp", 0.3)["fresh"] is None
 
 

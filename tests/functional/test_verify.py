@@ -143,3 +143,17 @@ def test_a_trainer_that_its_seed_does_not_decide(cli, tmp_path):
     done = cli("verify", "train")
     says(done, 4)
     assert "NOT the same" in done.stdout
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_store_of_failed_runs_is_as_it_was_written(cli_inside, tmp_path, kept) -> None:
+    """Their environment is kept as that of others is; a store that was written without it is not damaged."""
+    write(tmp_path, "bad.py", "def train(seed):\n    raise ValueError('no data yet')\n")
+    says(cli_inside("run", "bad.py", "--seeds", 2, "-q"), 5)
+    environments = list((tmp_path / "results/bad/environments").glob("*.json"))
+    assert len(environments) == 1
+    if not kept:
+        environments[0].unlink()
+    done = cli_inside("verify", "bad")
+    says(done, 0)
+    assert "no problems" in done.stdout and "no run was made again: no attempt completed" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -508,3 +509,14 @@ def test_refusals_stand_first() -> None:
 
 def test_counts_are_what_a_run_is_known_by() -> None:
     assert TOTAL == 10_000 and set(pair()[0]["total"]) == {TOTAL}
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_what_few_runs_can_show_is_far_beyond_their_own_limit(n: int) -> None:
+    """A true difference at the one-sided limit is shown every other time; nine times in ten takes 1.6 times as much."""
+    one = judged(bare(n), bare(n, first=99, seed=2), claim="accurate")
+    (said,) = [finding["message"] for finding in one["findings"] if finding["code"] == "low-power"]
+    shown = float(re.findall(r"differences of about ([\d.]+) pp", said)[0])
+    difference = one["accuracy"]["difference_pp"]
+    limit = difference["value"] - one["accuracy"]["superiority"]["bound"]
+    assert shown > 1.5 * limit > 0

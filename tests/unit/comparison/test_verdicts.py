@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -235,3 +236,29 @@ def test_more_runs_fall_as_the_estimate_rises() -> None:
         for mean in (0.9650, 0.96523, 0.96526)
     ]
     assert wanted[0] >= wanted[1] > wanted[2] > 0
+
+
+@pytest.mark.parametrize(
+    ("up", "word", "edge"), [(-1, "NOT MORE ACCURATE", "at most"), (1, "MORE ACCURATE", "at least")]
+)
+def test_a_decided_accuracy_tells_the_bound_that_decides(up: int, word: str, edge: str) -> None:
+    """The two-sided interval of a decision at p = .04 holds 0: shown in the headline it would contradict the verdict."""
+    a, b = bare(12, 0.965, 0.0012), bare(12, 0.965 + up * 0.0009, 0.0012, first=99, seed=2)
+    one = judged(a, b, claim="accurate")
+    difference, bound = one["accuracy"]["difference_pp"], one["accuracy"]["superiority"]["bound"]
+    assert difference["ci95"][0] < 0 < difference["ci95"][1] and one["verdict"] == ("pass" if up > 0 else "fail")
+    said = re.match(rf"{word}: accuracy (\S+) pp \({edge} (\S+) pp(, p = \.\d+)?\)", one["headline"])
+    assert said is not None, one["headline"]
+    shown = [float(text.replace("−", "-")) for text in said.groups()[:2]]
+    assert shown == pytest.approx([difference["value"], bound], abs=0.006)
+    assert up * shown[1] > 0
+
+
+def test_arms_that_agree_on_every_seed_are_said_to() -> None:
+    a, b = pair()
+    b["correct"] = a["correct"]
+    for claim, promise in (("accurate", {}), ("equivalent", {"margin_pp": 0.01})):
+        one = judged(a, b, claim=claim, **promise)
+        assert one["verdict"] == "inconclusive" and "exactly the same results on every seed" in one["headline"]
+        assert "[" not in one["headline"], "an interval around a difference of exactly 0 says nothing"
+    assert "exactly the same" not in judged(*pair(), claim="accurate")["headline"]

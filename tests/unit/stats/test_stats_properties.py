@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from harness.stats.anytime import t_mixture_sequence, tuned_c2
 from harness.stats.clustered import clustered_mean
@@ -24,7 +25,7 @@ from harness.stats.multiplicity import (
     loadings,
 )
 from harness.stats.outliers import mad_z, yuen
-from harness.stats.power import runs_to_prove, seeds_balanced, seeds_vs_control
+from harness.stats.power import detectable_by_t, runs_to_prove, seeds_balanced, seeds_vs_control
 from harness.stats.proportions import (
     clopper_pearson,
     jeffreys,
@@ -298,3 +299,21 @@ def test_logrank_depends_on_the_order_of_times_only(a: list[int], b: list[int]) 
 def test_loadings_of_equal_arms_correlate_by_half(n: int, control: int) -> None:
     lam = loadings([n, n], control)
     assert lam[0] * lam[1] == pytest.approx(n / (n + control))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_a_difference_that_is_called_detectable_is_shown_nine_times_in_ten(n: int, alpha: float) -> None:
+    """40,000 pairs of samples that differ by just as much, each judged by t: what normal quantiles promise is shown far less often."""
+    se, df = math.sqrt(2 / n), 2.0 * (n - 1)
+    shift = detectable_by_t(se=se, df=df, alpha=alpha)
+    assert shift is not None
+    draws = np.random.default_rng(7).normal(size=(2, 40_000, n))
+    difference = draws[1].mean(axis=1) + shift - draws[0].mean(axis=1)
+    error = np.sqrt(draws.var(axis=2, ddof=1).sum(axis=0) / n)
+    shown = special.stdtr(df, -difference / error) < alpha
+    assert shown.mean() == pytest.approx(0.9, abs=0.006)
+
+
+def test_where_no_power_can_be_computed_nothing_is_called_detectable() -> None:
+    assert detectable_by_t(se=1.0, df=1.0, alpha=1e-6) is None
