@@ -313,7 +313,7 @@ def test_a_status_that_means_nothing_is_told_as_what_it_is(cli_inside: Cli, tmp_
     store(tmp_path, "sweep", a, b)
     done = cli_inside("compare", "sweep", "--margin-pp", "0.2")
     assert "1 crashed or timed out, 2 with an unreadable status (of control)" in done.stdout
-    assert "1 attempts of control crashed or timed out" in done.stdout
+    assert "1 attempt of control crashed or timed out" in done.stdout
     assert (
         "2 attempts of control have a status that is none of completed, crashed, timeout ('?', 'complet')"
         in done.stdout
