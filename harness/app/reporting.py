@@ -62,7 +62,8 @@ def _stores(question: Question) -> list[str]:
 
 def _facts(results: Path, name: str) -> StoreFacts:
     from harness.report.sections import COLUMNS, StoreFacts
-    from harness.store.read import existing_store, ledger_of, read_columns
+    from harness.store.frames import read_columns
+    from harness.store.read import existing_store, ledger_of
 
     store = existing_store(results, name)
     table = read_columns(store.runs_path, name, COLUMNS)

@@ -35,10 +35,11 @@ def read_columns(path: Path, name: str, wanted: Collection[str]) -> Table:
 
     Raises StoreError as `read_table` does.
     """
-    columns = large_columns(path, wanted) if is_large(path) else None
-    if columns is None:
+    large = large_columns(path, wanted) if is_large(path) else None
+    if large is None:
         return read_table(path, name)
-    return Table(name, columns, len(next(iter(columns.values()), [])), 0, path)
+    columns, torn = large
+    return Table(name, columns, len(next(iter(columns.values()), [])), torn, path)
 
 
 def is_large(path: Path) -> bool:

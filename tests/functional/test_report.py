@@ -298,6 +298,12 @@ def test_an_interrupted_write_is_told_and_left_out(cli_inside, tmp_path) -> None
     assert "16 bytes of an unfinished last line are left out" in text
     rows = len(whole.splitlines()) - 1
     assert f"runs.csv of {rows} rows" in text
+    for torn in (b'abc,"exp421', "abc,é".encode()[:-1]):
+        runs.write_bytes(whole + torn)
+        text = " ".join(parsed(made(cli_inside, tmp_path, "exp421-early-stop-lr-cpu")).text)
+        assert f"{len(torn)} bytes of an unfinished last line are left out" in text
+    runs.write_bytes(whole + b"abc,exp421-early\n" + b"abc,exp421")
+    says(cli_inside("report", "exp421-early-stop-lr-cpu"), 4, "has 2 fields where the header has")
     runs.write_bytes(whole + b"abc,exp421-early\n")
     says(cli_inside("report", "exp421-early-stop-lr-cpu"), 4, "has 2 fields where the header has")
 

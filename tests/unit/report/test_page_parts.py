@@ -10,13 +10,11 @@ import pytest
 from frames import PROMISE, pair
 
 import harness
-from harness.errors import StoreError
 from harness.report.page import MOST_VERDICTS, Said, file_name, told_first
 from harness.report.page_markdown import APART, escaped, said
 from harness.report.plain import NAME, SENTENCE, name_of, plain
 from harness.report.plots.style import VARIABLES
 from harness.report.plots.svg import file_of, inline
-from harness.store.read import read_columns, read_table
 
 
 @pytest.mark.parametrize(
@@ -116,18 +114,3 @@ def test_a_figure_on_a_page_takes_the_colours_of_the_page() -> None:
     assert ids[0] and not ids[0] & ids[1], "figures of one page share no id"
     assert one.replace("k1", "k2") == two
     assert [e.text for e in root][:2] == ["<T>", "D & E"]
-
-
-def test_some_columns_are_read_as_the_whole_table_would_have_them(tmp_path) -> None:
-    path = tmp_path / "runs.csv"
-    path.write_bytes(b'arm,seed,error\na,1,"x, ""y"""\nb,2,\n')
-    some, whole = read_columns(path, "x", {"arm", "error"}), read_table(path, "x")
-    assert some.rows == whole.rows == 2 and some.torn == 0
-    assert some.columns == {name: whole.columns[name] for name in ("arm", "error")}
-    path.write_bytes(path.read_bytes() + "c,ü".encode())
-    torn = read_columns(path, "x", {"arm"})
-    assert (torn.rows, torn.torn, torn.columns) == (2, 4, {"arm": ["a", "b"]})
-    assert (torn.rows, torn.torn) == (read_table(path, "x").rows, read_table(path, "x").torn)
-    path.write_text("arm,seed\na,1\nb\n")
-    with pytest.raises(StoreError, match="line 3: has 1 fields"):
-        read_columns(path, "x", {"arm"})
