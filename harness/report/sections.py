@@ -19,7 +19,7 @@ from harness.report.plots.ecdf import MOST_STEPS, Distributions, distributions_o
 from harness.report.plots.forest import Forest, draw_forest, forest_of
 from harness.report.plots.looks import Path, draw_path, paths_of
 from harness.report.plots.shared import Absent, parts_of
-from harness.report.plots.style import MOST_SERIES, decimal
+from harness.report.plots.style import decimal
 from harness.report.plots.sweep import SweepCurve, draw_sweep, sweeps_of
 from harness.report.table import excluded_lines, findings_by_code, head_lines, luck_lines, marks_of, table_rows
 
@@ -305,7 +305,7 @@ def _distributions(c: Comparison) -> Section:
     if isinstance(found, Absent):
         return Section("distribution", title, missing=_once([found.reason]))
     caption = "A point of a line: the share of runs with at most that accuracy; the further right, the better."
-    if len(found.arms) > MOST_SERIES + 1:
+    if found.many:
         caption += f" Blue: the arm; grey: the control. n: {_spread([arm.n for arm in found.arms])} an arm."
     if found.target is not None:
         inside = found.low <= found.target <= found.high

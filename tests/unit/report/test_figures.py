@@ -14,7 +14,9 @@ from frames import PROMISE, bare, pair
 
 import harness
 from harness.errors import UsageError
-from harness.report.plots.style import decimal, fitted, nice_ticks, widened, width_of
+from harness.report.plots.ecdf import distributions_of, draw_distributions
+from harness.report.plots.shared import Absent
+from harness.report.plots.style import MARKERS, SERIES, decimal, fitted, nice_ticks, widened, width_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -108,6 +110,28 @@ def test_the_timeline_holds_clock_temperature_and_throttling() -> None:
     starts = [line.get_ydata()[0] for line in times.lines if line.get_linewidth() == 2.2]
     where = np.concatenate([f["invocation"] for f in frames])
     assert starts == pytest.approx([both[where == f"p{i}"].mean() for i in range(5)])
+
+
+@pytest.mark.parametrize("candidates", [2, 8])
+def test_a_candidate_is_no_control_where_the_control_has_no_times(candidates) -> None:
+    control, *others = sweep(*[0.02] * candidates)
+    control["time_s"] = np.nan
+    judged = harness.compare(control, *others, claim="accurate")
+    axes = judged.plot_drift().axes[0]
+    marks = [(line.get_marker(), line.get_color()) for line in axes.lines if line.get_marker() in ("X", *MARKERS)]
+    expected = list(zip(MARKERS, SERIES, strict=True))[:candidates] if candidates < 6 else [("o", SERIES[0])] * 8
+    assert marks == expected
+    key = [text.get_text() for text in judged.plot_drift().legends[0].get_texts()]
+    assert key[:-1] == (["arm1", "arm2"] if candidates < 6 else ["the 8 candidates"])
+
+
+def test_a_candidate_is_no_control_where_the_control_has_no_accuracies() -> None:
+    control, *others = sweep(0.02, 0.03)
+    control["correct"] = control["total"] = control["accuracy"] = np.nan
+    found = distributions_of(harness.compare(control, *others, claim="accurate"))
+    assert not isinstance(found, Absent) and [(arm.place, arm.name) for arm in found.arms] == [(1, "arm1"), (2, "arm2")]
+    drawn = [line for line in draw_distributions(found).axes[0].lines if line.get_drawstyle() == "steps-post"]
+    assert [line.get_color() for line in drawn] == list(SERIES[:2])
 
 
 def test_a_sweep_holds_what_was_measured_and_what_is_left_of_it() -> None:
