@@ -10,8 +10,8 @@ import pytest
 from frames import PROMISE, pair
 
 import harness
+from harness.report.escaping import APART, markdown, markdown_row, markdown_sentence
 from harness.report.page import MOST_VERDICTS, Said, file_name, told_first
-from harness.report.page_markdown import APART, escaped, said
 from harness.report.plain import NAME, SENTENCE, name_of, plain
 from harness.report.plots.style import VARIABLES
 from harness.report.plots.svg import file_of, inline
@@ -59,11 +59,15 @@ def test_a_long_text_keeps_both_of_its_ends() -> None:
     ],
 )
 def test_a_text_is_only_text_in_markdown(text, shown) -> None:
-    assert escaped(text) == shown
+    assert markdown(text) == shown
 
 
 def test_a_sentence_may_hold_code() -> None:
-    assert said("run `harness ladder` and `a|b` *now*") == r"run `harness ladder` and `a\|b` \*now\*"
+    assert markdown_sentence("run `harness ladder` and `a|b` *now*") == r"run `harness ladder` and \`a\|b\` \*now\*"
+
+
+def test_a_cell_is_only_text() -> None:
+    assert markdown_row(("a\\|b", "", "@you")) == rf"| a\\\|b |   | @{APART}you |"
 
 
 def test_what_decides_stands_first_and_what_does_not_is_folded() -> None:
