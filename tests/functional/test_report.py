@@ -319,6 +319,10 @@ def test_mistakes_are_told(cli_inside, tmp_path) -> None:
     says(cli_inside("report", "final-cpu", "--plots", "results/final-cpu/runs.csv/x"), 4, "cannot be written")
     says(cli_inside("report", "final-cpu", "--control", "final-cpu:final"), 2)
     says(cli_inside("report"), 2, "Missing argument")
+    says(cli_inside("report", "final-cpu", "-o", "-", "--json"), 2, "both want standard output", "--json-file")
+    printed = cli_inside("report", "final-cpu", "-o", "-", "--format", "markdown", "--json-file", "told.json")
+    assert printed.stdout.startswith("# final-cpu") and printed.stdout.rstrip().splitlines()[-1].startswith("- final")
+    assert json.loads((tmp_path / "told.json").read_text())["output"] == "-"
     done = cli_inside("report", "final-cpu", "--json")
     document = json.loads(done.stdout)
     assert document["bytes"] == (tmp_path / "report.html").stat().st_size
