@@ -139,6 +139,7 @@ def test_several_stores_stand_under_one_another(cli_inside, store, tmp_path):
 
 
 def test_export_refuses(cli_inside, store):
+    says(cli_inside("export", "train", "train", "-o", "twice.csv"), 2, "'train' is named twice")
     says(cli_inside("export", "train", "-o", "runs.xls"), 2, "runs.xls", ".csv, .jsonl or .parquet")
     says(cli_inside("export", "train", "-o", "nowhere/runs.csv"), 4, "nowhere/runs.csv", "cannot be written")
     says(cli_inside("export", "trian"), 4, "no store 'trian'", "Did you mean 'train'?")
