@@ -145,7 +145,7 @@ def _costs(store: Store) -> dict[str, Any] | None:
         mine = timed(make_sample(arm, [frame.where(frame["arm"] == arm)]))[0]
         told = zip(mine["run_id"].tolist(), mine["invocation"].tolist(), strict=True)
         runs += [PassRun(arm, invocation, values.get(run, {}), peaks[run]) for run, invocation in told]
-    configs = {arm["name"]: arm.get("config", {}) for arm in store.arms()}
+    configs = {arm["name"]: arm.get("config") or {} for arm in store.arms()}
     return costs_of(runs, configs).as_dict()
 
 

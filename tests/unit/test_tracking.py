@@ -41,11 +41,13 @@ def test_a_run_has_one_identity_in_its_store_and_another_in_a_second(tmp_path: P
 
 def test_an_unknown_value_is_left_out_and_never_0(tmp_path: Path) -> None:
     with ExperimentLogger("bare", results=tmp_path) as logger:
+        logger.describe({"name": "bare", "arms": [{"name": "a", "config": None}]})
         logger.log(arm="a", seed=1, accuracy=0.5)
     store = existing_store(tmp_path, "bare")
     (run,) = tracked_runs(store, store.table())
     assert run.summary == {"accuracy": 0.5} and run.history == ()
     assert "block" not in run.config["harness"] and run.config["harness"]["seed"] == 1
+    assert run.settings == {}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
