@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.comparison.words import counted
 from harness.errors import UsageError
+from harness.model.run import is_completed
 
 if TYPE_CHECKING:
     from harness.store.read import Table
@@ -112,4 +113,4 @@ def export_table(names: Sequence[str], results: Path, *, completed: bool, config
     if not completed:
         return whole
     warm, status = whole.flags("warmup"), whole.text("status")
-    return whole.take([i for i in range(whole.rows) if status[i] == "completed" and not warm[i]])
+    return whole.take([i for i in range(whole.rows) if is_completed(status[i]) and not warm[i]])

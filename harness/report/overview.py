@@ -60,7 +60,11 @@ def overview_text(rows: Sequence[Row]) -> str:
 
 
 def overview_markdown(rows: Sequence[Row]) -> str:
-    lines = [markdown_row(HEADER), "|" + "---|" * len(HEADER), *(markdown_row(map(name_of, _cells(row))) for row in rows)]
+    lines = [
+        markdown_row(HEADER),
+        "|" + "---|" * len(HEADER),
+        *(markdown_row(map(name_of, _cells(row))) for row in rows),
+    ]
     return "\n".join([*lines, "", *(f"{markdown_sentence(line)}  " for line in _verdicts(rows))]).rstrip() + "\n"
 
 

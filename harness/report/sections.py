@@ -10,6 +10,7 @@ from typing import Any
 from harness.comparison.compare import Comparison
 from harness.comparison.words import counted, look_lines, number, percent_interval
 from harness.model.estimate import Estimate
+from harness.model.run import is_completed
 from harness.report.ladder_text import entry_text
 from harness.report.plain import listed, name_of, plain
 from harness.report.plan_text import differences, not_run_lines
@@ -597,7 +598,7 @@ def _raw(stores: Sequence[StoreFacts]) -> Section:
 def _failed(store: StoreFacts) -> Grid | None:
     """Attempts that did not complete, with what they said."""
     status = store.text("status")
-    gone = [i for i in range(store.rows) if status[i].strip().lower() not in ("completed", "")]
+    gone = [i for i in range(store.rows) if not is_completed(status[i])]
     if not gone:
         return None
     columns = ("arm", "seed", "status", "started_at", "error")
