@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.exchange.exporting import guarded, unguarded
+from harness.exchange.exporting import csv_text, guarded, unguarded
 from harness.report.escaping import terminal, xml
+from harness.store.read import Table
 
 
 @pytest.mark.parametrize("code", [*range(32), 0x7F, 0x85, 0x9B, 0xFFFE, 0xD800])
@@ -32,6 +33,12 @@ def test_a_terminal_keeps_its_cursor_and_the_colours_of_the_harness():
 def test_a_formula_goes_out_as_text_and_comes_back(text):
     assert guarded(text) == "'" + text
     assert unguarded(guarded(text)) == text
+
+
+def test_a_formula_goes_out_as_text_from_every_column():
+    """A damaged cell of a column of numbers, too: `export` writes a store as it is."""
+    table = Table("x", {"arm": ["a"], "seed": ["=cmd|' /C calc'!A0"], "loss": ["-1.5"]}, 1)
+    assert "".join(csv_text(table)).splitlines()[1] == "a,'=cmd|' /C calc'!A0,-1.5"
 
 
 @pytest.mark.parametrize("text", ["-lr", "+residual", "=", "a=f(x)", "'quoted'", "", "−3", "@home", "it's (so)"])
