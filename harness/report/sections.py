@@ -11,7 +11,7 @@ from harness.comparison.compare import Comparison
 from harness.comparison.words import counted, look_lines, number, percent_interval
 from harness.model.estimate import Estimate
 from harness.model.run import is_completed
-from harness.report.ladder_text import entry_text
+from harness.report.ladder_text import entry_text, speedup_text
 from harness.report.plain import listed, name_of, plain
 from harness.report.plan_text import differences, not_run_lines
 from harness.report.plots.accuracy_time import NAMED, accuracy_time_of, draw_accuracy_time, reasons_of
@@ -320,15 +320,27 @@ def _distributions(c: Comparison) -> Section:
     return Section("distribution", title, (), (drawn,), (_quartiles(found),), half=True)
 
 
+QUARTILES = (0, 0.25, 0.5, 0.75, 1)
+
+
 def _quartiles(found: Distributions) -> Grid:
     header = ("arm", "n", "lowest", "25 %", "median", "75 %", "highest") + (
         () if found.target is None else ("at the bar",)
     )
+    decimals = 3 if found.total > 10_000 or _beside_the_bar(found) else 2
     rows = []
     for arm in found.arms:
-        at = [f"{100 * arm.quantile(q):.2f} %" for q in (0, 0.25, 0.5, 0.75, 1)]
+        at = [f"{100 * arm.quantile(q):.{decimals}f} %" for q in QUARTILES]
         rows.append((arm.name, f"{arm.n}", *at, *(() if arm.reached is None else (f"{arm.reached}/{arm.n}",))))
     return Grid(header, tuple(rows), fold="Quartiles")
+
+
+def _beside_the_bar(found: Distributions) -> bool:
+    """Whether a quartile would be shown as the bar that it misses or exceeds."""
+    if found.target is None:
+        return False
+    away = [abs(100 * (arm.quantile(q) - found.target)) for arm in found.arms for q in QUARTILES]
+    return any(1e-9 < pp <= 0.005 for pp in away)
 
 
 def _sweep(c: Comparison) -> Section:
@@ -440,7 +452,7 @@ def _stage(entry: Mapping[str, Any]) -> Iterator[Grid]:
         rows = tuple(
             (
                 name_of(arm["arm"]), f"{arm['n']}", f"{100 * arm['accuracy']:.3f} %", f"{number(arm['difference_pp'], 3, sign=True)} pp",
-                f"{number(arm['shrunk_pp'], 3, sign=True)} pp", "" if arm["speedup"] is None else f"{arm['speedup']:.3f}×",
+                f"{number(arm['shrunk_pp'], 3, sign=True)} pp", plain(speedup_text(arm)),
                 f"{100 * arm['chance']:.0f} %", "went on" if arm["kept"] else plain(f"dropped: {arm['reason']}"),
             )
             for arm in entry["arms"]
@@ -613,7 +625,7 @@ def _failed(store: StoreFacts) -> Grid | None:
         rows,
         texts=(0, 2, 3, 4),
         note=note,
-        fold=f"{len(gone)} attempts of {name_of(store.name)} that did not complete",
+        fold=f"{counted(len(gone), 'attempt')} of {name_of(store.name)} that did not complete",
     )
 
 

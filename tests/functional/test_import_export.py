@@ -154,7 +154,7 @@ def test_every_command_takes_the_same_runs_for_completed(cli_inside, tmp_path, s
     assert json.loads(cli_inside("list", "--json").stdout)["stores"][0]["arms"] == {"a": 5, "b": 4}
     assert json.loads(cli_inside("export", "theirs", "--completed", "--json").stdout)["rows"] == 9
     says(cli_inside("report", "theirs:a", "--control", "theirs:b", "--claim", "accurate"), 0)
-    assert "1 attempts of theirs that did not complete" in (tmp_path / "report.html").read_text()
+    assert "1 attempt of theirs that did not complete" in (tmp_path / "report.html").read_text()
 
 
 def test_export_refuses(cli_inside, store):

@@ -45,12 +45,15 @@ class ArmSteps:
 
 @dataclass(frozen=True)
 class Distributions:
-    """The arms that have runs, in the order of the table; the picture begins at `low` (a fraction)."""
+    """The arms that have runs, in the order of the table; the picture begins at `low` (a fraction). `total` is the largest number of
+    examples that an accuracy was measured on, 0 where it is unknown.
+    """
 
     arms: tuple[ArmSteps, ...]
     target: float | None
     low: float
     high: float
+    total: int = 0
 
     @property
     def many(self) -> bool:
@@ -72,17 +75,18 @@ class Distributions:
 def distributions_of(comparison: Comparison) -> Distributions | Absent:
     """The accuracies of the runs that the judgement rests on. Of several stages the first in the table."""
     comparison = parts_of(comparison)[0][1]
-    target, arms = comparison.promise.target, list[ArmSteps]()
+    target, arms, total = comparison.promise.target, list[ArmSteps](), 0
     for place, name, sample in arms_of(comparison):
         if sample.n:
             reached = None if target is None else int(successes(sample.runs, target).sum())
+            total = max(total, int(np.nanmax(sample.runs["total"], initial=0)))
             arms.append(ArmSteps(place, name_of(name), np.sort(sample.accuracy), reached))
     if not arms:
         return Absent(UNKNOWN_RUNS)
     if max(arm.n for arm in arms) < 2:
         return Absent("No arm has two runs, and fewer have no distribution.")
     low, high = _range(arms, target)
-    return Distributions(tuple(arms), target, low, high)
+    return Distributions(tuple(arms), target, low, high, total)
 
 
 def _range(arms: Sequence[ArmSteps], target: float | None) -> tuple[float, float]:

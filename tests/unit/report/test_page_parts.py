@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,8 +14,10 @@ import harness
 from harness.report.escaping import APART, markdown, markdown_row, markdown_sentence
 from harness.report.page import MOST_VERDICTS, Said, file_name, told_first
 from harness.report.plain import NAME, SENTENCE, name_of, plain
+from harness.report.plots.ecdf import Distributions, distributions_of
 from harness.report.plots.style import VARIABLES
 from harness.report.plots.svg import file_of, inline
+from harness.report.sections import _quartiles, _stage
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,37 @@ def test_a_sentence_may_hold_code() -> None:
 
 def test_a_cell_is_only_text() -> None:
     assert markdown_row(("a\\|b", "", "@you")) == rf"| a\\\|b |   | @{APART}you |"
+
+
+def test_a_speed_up_that_was_not_measured_is_not_shown_as_one() -> None:
+    arm = {
+        "arm": "a",
+        "n": 25,
+        "accuracy": 0.94,
+        "difference_pp": 0.01,
+        "shrunk_pp": 0.0,
+        "speedup": 1.0,
+        "chance": 0.4,
+    }
+    arm |= {"speedup_by": "the same work as the control's", "kept": False, "reason": "x"}
+    steps = arm | {"speedup": 1.25, "speedup_by": "steps"}
+    (grid,) = _stage({"stage": "screen", "runs_per_arm": 25, "arms": [arm, steps]})
+    assert [row[5] for row in grid.rows] == ["the same work as the control's", "1.250× by steps"]
+
+
+@pytest.mark.parametrize(
+    ("total", "correct", "median"),
+    [(10_000, 9650, "96.50 %"), (100_000, 96_500, "96.500 %"), (25_000, 23_999, "95.996 %")],
+)
+def test_quartiles_have_the_decimals_that_they_need(total, correct, median) -> None:
+    control, candidate = pair(25)
+    for frame in (control, candidate):
+        frame["total"], frame["correct"] = total, correct
+    found = distributions_of(harness.compare(control, candidate, **PROMISE))
+    assert isinstance(found, Distributions)
+    assert {row[4] for row in _quartiles(found).rows} == {median}
+    near = replace(found, arms=tuple(replace(arm, accuracy=arm.accuracy * 0 + 0.95996) for arm in found.arms), total=0)
+    assert {row[4] for row in _quartiles(near).rows} == {"95.996 %"}, "the bar is 96 %, and it is missed"
 
 
 def test_what_decides_stands_first_and_what_does_not_is_folded() -> None:
