@@ -469,7 +469,9 @@ def _drift(c: Comparison) -> Section:
     found = drift_of(c)
     if isinstance(found, Absent):
         return Section("drift", "Drift", missing=_once([found.reason]))
-    caption = f"Each of {found.n} runs: its time against the mean of its arm, in the order of running; lines part the process starts."
+    caption = (
+        f"Each of {found.n} runs: its time against the mean of its arm, {found.order}; lines part the process starts."
+    )
     drawn = len(found.drawn)
     if drawn < found.n:
         hot = ", and the throttled ones" if found.throttled.any() else ""

@@ -44,7 +44,8 @@ class Start:
 class Drift:
     """All timed runs in the order of running, (n,): each one's deviation from its arm's mean in per cent, its arm and its process
     start, by number; what is unknown of the device is NaN. `starts` in that order; `places` of the arms in the table, where the
-    control's is 0 (an arm without a time is none of them).
+    control's is 0 (an arm without a time is none of them). `dated` where every run's time of day is known; else the order is that of
+    the blocks, process start by process start.
     """
 
     arms: tuple[str, ...]
@@ -56,6 +57,11 @@ class Drift:
     temperature_c: NDArray[np.float64]
     throttled: NDArray[np.bool_]
     starts: tuple[Start, ...]
+    dated: bool
+
+    @property
+    def order(self) -> str:
+        return "in the order of running" if self.dated else "as stored, block by block (times of day are unknown)"
 
     @property
     def n(self) -> int:
@@ -124,7 +130,7 @@ def drift_of(comparison: Comparison) -> Drift | Absent:
     places = tuple(place for place, name, _ in found if name in frames)
     return Drift(
         tuple(name_of(name) for name in names), places, deviation, arm, start, rows["sm_clock_mhz"], rows["temperature_c"], throttled,
-        tuple(starts),
+        tuple(starts), not rows.has_unknown("started_at"),
     )  # fmt: skip
 
 
@@ -279,4 +285,4 @@ def _across(panels: Sequence[Any], drift: Drift) -> None:
             axes.axvline(first - 0.5, color=style.GRID, linewidth=0.8, zorder=0)
     panels[-1].set_xticks(middles[::every], labels=[f"{i + 1}" for i in range(0, len(firsts), every)])
     panels[-1].tick_params(axis="x", length=0)
-    panels[-1].set_xlabel("process start, in the order of running", labelpad=6)
+    panels[-1].set_xlabel(f"process start, {drift.order}", labelpad=6)

@@ -107,6 +107,9 @@ def test_the_timeline_holds_clock_temperature_and_throttling() -> None:
     every = [y for line in times.lines if line.get_marker() in ("X", "o") for y in line.get_ydata()]
     both = np.concatenate([100 * (f["time_s"] / f["time_s"].mean() - 1) for f in frames])
     assert sorted(every) == pytest.approx(sorted(both))
+    assert temperature.get_xlabel() == "process start, in the order of running"
+    undated = harness.compare(*(frame.assign(started_at="") for frame in frames), **PROMISE).plot_drift()
+    assert undated.axes[-1].get_xlabel() == "process start, as stored, block by block (times of day are unknown)"
     starts = [line.get_ydata()[0] for line in times.lines if line.get_linewidth() == 2.2]
     where = np.concatenate([f["invocation"] for f in frames])
     assert starts == pytest.approx([both[where == f"p{i}"].mean() for i in range(5)])
