@@ -239,7 +239,7 @@ def _differences(c: Comparison) -> Section:
     header, *rows = [tuple(name_of(cell) for cell in row) for row in table_rows(c)]
     grid = Grid(("arm", *(name or "~" for name in header[1:])), tuple(rows), texts=(0,))
     says = (
-        ["`~` stands where “no difference” lies within the 95 % limits: nothing is said there."]
+        ["`~` stands where “no difference” lies within the 95 % limits: the data show neither a gain nor a loss there."]
         if c.comparisons
         else []
     )
@@ -520,7 +520,7 @@ def _findings(c: Comparison) -> Section:
     missing = (
         ()
         if items
-        else ("Nothing was found that a reader must know.",)
+        else ("None: the checks of data, design and environment found nothing to tell.",)
         if c.comparisons
         else ("Findings are told of comparisons, and there is one arm only.",)
     )

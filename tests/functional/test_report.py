@@ -308,6 +308,15 @@ def test_an_interrupted_write_is_told_and_left_out(cli_inside, tmp_path) -> None
     says(cli_inside("report", "exp421-early-stop-lr-cpu"), 4, "has 2 fields where the header has")
 
 
+def test_a_report_by_file_is_called_as_its_experiment_and_every_chapter_has_its_verdict(cli_inside, tmp_path) -> None:
+    shipped(tmp_path, "final-cpu")
+    shipped(tmp_path, "exp421-early-stop-lr-cpu")
+    write(tmp_path, "final-cpu.toml", 'trainer = "digits"\nquestion = "?"\n')
+    page = made(cli_inside, tmp_path, "final-cpu.toml", "exp421-early-stop-lr-cpu")
+    assert "<h1>final-cpu, exp421-early-stop-lr-cpu</h1>" in page
+    assert 'id="e1-verdicts"' in page and 'id="e2-verdicts"' in page
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------
 
 

@@ -145,6 +145,8 @@ def test_a_sweep_holds_what_was_measured_and_what_is_left_of_it() -> None:
     assert dots == {float(c["candidate"]["name"][7:]): c["accuracy"]["difference_pp"]["value"] for c in document}
     pulled = lines(axes, marker="D")[0]
     assert list(pulled.get_ydata()) == [c["selection"]["shrunk_pp"] for c in document]
+    tried = {*dots, judged.base.config["lr.end"]}  # type: ignore[union-attr, index]
+    assert set(axes.get_xticks()) <= tried and len(axes.get_xticks()) > 2 and axes.get_xlabel() == "lr.end"
     with pytest.raises(UsageError, match=r"lr\.end"):
         judged.plot_sweep("lr.emd")
 
