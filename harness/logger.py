@@ -25,7 +25,7 @@ from harness.errors import StoreError, UsageError, nearest
 from harness.model.run import COLUMNS, RunRecord, utc_now
 from harness.store.append import LineFile
 from harness.store.read import checked_store_name, holds_lines, is_there, read_table
-from harness.store.schema import FLOATS, INTEGERS, LARGEST, METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
+from harness.store.schema import FLOATS, INTEGERS, LARGEST, LONGEST_S, METRIC_COLUMNS, STATUSES, cell, csv_line, row_of
 from harness.store.whole import write_whole
 from harness.trainer import Metric
 
@@ -264,8 +264,8 @@ def checked_record(record: RunRecord, *, timing: bool = False) -> RunRecord:
         raise UsageError(f"accuracy is {record.accuracy}; it must lie between 0 and 1{hint}")
     if record.status == "completed" and record.accuracy is None and not (timing and record.time_s is not None):
         raise UsageError("a completed run needs 'correct' and 'total', or 'accuracy'")
-    if record.time_s is not None and not 0 <= record.time_s < float("inf"):
-        raise UsageError(f"time_s is {record.time_s}; it must be a number of seconds, 0 or more")
+    if record.time_s is not None and not 0 <= record.time_s <= LONGEST_S:
+        raise UsageError(f"time_s is {record.time_s}; it must be a number of seconds, from 0 to {LONGEST_S:.0e}")
     return record
 
 

@@ -38,6 +38,7 @@ def gate(request: pytest.FixtureRequest) -> Callable[..., Judgement]:
     ) -> Judgement:
         from harness.api import compare
         from harness.errors import HarnessError, nearest
+        from harness.report.escaping import terminal
         from harness.report.table import table_text
 
         __tracebackhide__ = True
@@ -47,10 +48,10 @@ def gate(request: pytest.FixtureRequest) -> Callable[..., Judgement]:
         try:
             judged = compare(control, *candidates, claim=claim, results=root / results, **promises)
         except HarnessError as problem:
-            pytest.fail(f"no judgement: {problem}", pytrace=False)
+            pytest.fail(terminal(f"no judgement: {problem}"), pytrace=False)
         verdicts = {one.verdict for one in judged.comparisons}
         worst = next((verdict for verdict in WORST_FIRST if verdict in verdicts), "refused")
-        message = f"GATE: {worst.upper()}\n\n{table_text(judged)}"
+        message = terminal(f"GATE: {worst.upper()}\n\n{table_text(judged)}")
         if worst == "inconclusive" and on_inconclusive == "skip":
             pytest.skip(message)
         if worst != "pass" and not (worst == "inconclusive" and on_inconclusive == "pass"):

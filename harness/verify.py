@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import StoreError, UsageError
 from harness.logger import checked_record
-from harness.model.run import COLUMNS, RunRecord
+from harness.model.run import COLUMNS, RunRecord, is_completed
 from harness.store.read import Store, Table
 from harness.store.schema import allowed_text, parse_cell
 
@@ -95,7 +95,7 @@ def _repeats(store: Store, table: Table) -> Iterator[str]:
     seen: dict[tuple[str, ...], int] = {}
     for line, cells in enumerate(table.records(), 2):
         key = tuple(cells.get(name, "") for name in ("arm", "stage", "replicate"))
-        counts = cells.get("status") == "completed" and cells.get("warmup", "").lower() != "true"
+        counts = is_completed(cells.get("status", "")) and cells.get("warmup", "").lower() != "true"
         if not counts or not key[2]:
             continue
         if key in seen:
@@ -198,7 +198,7 @@ def _result_text(correct: Any, total: Any, accuracy: Any) -> str:
 def _chosen(table: Table, run_id: str | None) -> dict[str, str] | None:
     """The named run, or a completed one from the middle of the store; None where no attempt completed."""
     done = [
-        r for r in table.records() if r.get("status") == "completed" and r.get("warmup") != "true" and r.get("seed")
+        r for r in table.records() if is_completed(r.get("status", "")) and r.get("warmup") != "true" and r.get("seed")
     ]
     if run_id is not None:
         for row in done:

@@ -143,8 +143,9 @@ def names_that_act_on_a_page(folder: Path, quick: bool) -> Shown:
     )
     pages += [(folder / name).read_text() for name in ("gate.md", "two.md")]
     for text in pages:
-        expect(not re.search(r"<(?=[A-Za-z/!?])", text), f"a tag: {re.search(r'<[A-Za-z/!?].{0,30}', text)}")
-        expect(not re.search(r"\]\(|\]\[", text), f"a link: {re.search(r'.{0,20}].{0,20}', text)}")
+        active = re.sub(r"\\.", "", text)  # without what a backslash makes a letter
+        expect(not re.search(r"<(?=[A-Za-z/!?])", active), f"a tag: {re.search(r'<[A-Za-z/!?].{0,30}', active)}")
+        expect(not re.search(r"\]\(|\]\[", active), f"a link: {re.search(r'.{0,20}].{0,20}', active)}")
         for line in text.splitlines():
             if line.startswith("|"):
                 header = len(re.findall(r"(?<!\\)\|", line))

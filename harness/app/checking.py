@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.comparison.words import counted
+from harness.errors import UsageError
+from harness.model.run import is_completed
 
 if TYPE_CHECKING:
     from harness.store.read import Table
@@ -93,6 +95,11 @@ def export_table(names: Sequence[str], results: Path, *, completed: bool, config
     """The rows of several stores under one another; `configured`: with the keys of the configuration that differ."""
     from harness.store.read import Table, existing_store
 
+    twice = next((name for name in names if list(names).count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"{twice!r} is named twice, and each of its rows would be written twice. Name each store once."
+        )
     stores = [existing_store(results, name) for name in names]
     tables = [store.table() for store in stores]
     columns = list(dict.fromkeys(c for table in tables for c in table.columns))
@@ -106,4 +113,4 @@ def export_table(names: Sequence[str], results: Path, *, completed: bool, config
     if not completed:
         return whole
     warm, status = whole.flags("warmup"), whole.text("status")
-    return whole.take([i for i in range(whole.rows) if status[i] == "completed" and not warm[i]])
+    return whole.take([i for i in range(whole.rows) if is_completed(status[i]) and not warm[i]])

@@ -108,12 +108,13 @@ def _program(store: Store, arm: str) -> tuple[str, str]:
 
 
 def _try(control: str, arm: Chosen, stage: str | None, results: Path) -> dict[str, Any]:
+    from harness.comparison.samples import completed
     from harness.store.read import ledger_of
 
     told = [e for e in ledger_of(arm.store) if e.get("event") == "look" and e.get("arm") == arm.arm]
     looks = [e.get("n") for e in told if stage is None or e.get("stage") == stage]
     rows = arm.rows.where(~arm.rows["warmup"])
-    done = (rows["status"] == "completed") | (rows["status"] == "")
+    done = completed(rows)
     facts = {
         "store": arm.store.name,
         "arm": arm.arm,

@@ -12,6 +12,7 @@ from harness.app.preparing import Prepared, RunOptions, prepare_run
 from harness.app.running import RunReport, begin_ladder
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import STAGES, Experiment
+from harness.model.run import is_completed
 
 if TYPE_CHECKING:
     from harness.comparison.compare import Comparison
@@ -258,7 +259,7 @@ def runs_spent(store: Store, control: str, ladder: Ladder, options: RunOptions) 
             "warm_ups"
             if warm
             else "failed"
-            if status not in ("completed", "")
+            if not is_completed(status)
             else "control"
             if arm == control
             else "candidates"

@@ -11,6 +11,7 @@ from harness.app.foresight import hopeless
 from harness.app.machine import refuse_impossible
 from harness.errors import StoreError, UsageError, nearest
 from harness.model.experiment import Experiment
+from harness.model.run import is_completed
 
 if TYPE_CHECKING:
     from harness.design.plan import Plan
@@ -70,7 +71,7 @@ class Prepared:
         columns = (table.text("arm"), table.text("stage"), table.text("status"), table.flags("warmup").tolist())
         rows = zip(*columns, table.integers("replicate"), table.numbers("accuracy").tolist(), strict=True)
         for arm, stage, status, warm, replicate, accuracy in rows:
-            if status == "completed" and stage == self.experiment.stage and not warm and replicate is not None:
+            if is_completed(status) and stage == self.experiment.stage and not warm and replicate is not None:
                 out.setdefault(replicate, {})[arm] = accuracy
         return out
 
@@ -223,7 +224,7 @@ def _progress(table: Table | None, stage: str) -> tuple[set[tuple[str, int]], di
     for is_warm, arm, at, replicate, status in zip(warm, *columns, strict=True):
         if is_warm or at != stage or replicate is None:
             continue
-        if status == "completed":
+        if is_completed(status):
             done.add((arm, replicate))
         else:
             attempts[arm, replicate] = attempts.get((arm, replicate), 0) + 1
@@ -235,7 +236,7 @@ def _refuse_other_runs(experiment: Experiment, infos: Mapping[str, TrainerInfo],
     columns = (table.text(name) for name in ("arm", "config_hash", "code_hash", "status", "warmup"))
     stored: dict[str, set[tuple[str, str]]] = {}
     for name, config_hash, code_hash, status, warmup in set(zip(*columns, strict=True)):
-        if status in ("completed", "") and warmup.lower() != "true":  # a failed attempt binds nobody
+        if is_completed(status) and warmup.lower() != "true":  # a failed attempt binds nobody
             stored.setdefault(name, set()).add((config_hash, code_hash))
     way_out = f"Give this campaign a store of its own with --as NAME (or another folder with --results DIR), or delete {store.folder}."
     for arm in experiment.arms:

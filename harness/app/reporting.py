@@ -34,11 +34,14 @@ def report(names: Sequence[str], results: Path, asked: Asked, *, version: str, c
 
 def _chapter(name: str, results: Path, asked: Asked, control: str | None) -> Chapter:
     from harness.report.sections import Chapter, sections_of
+    from harness.spec import SUFFIXES
 
     names = [name] if control is None else [control, name]
     question = judging.question_of(names, results, asked, tries=True, alone=True)
     comparison = _judged(question, results, asked)
     stores = tuple(_facts(results, store) for store in _stores(question))
+    if name.endswith(SUFFIXES):  # a file: its experiment's store has the experiment's name
+        name = stores[0].name
     described = next((s for s in stores if s.name == name.partition(":")[0]), stores[-1])
     asks = described.experiment.get("question")
     shown = name if control is None else f"{name} against {control}"
@@ -62,7 +65,8 @@ def _stores(question: Question) -> list[str]:
 
 def _facts(results: Path, name: str) -> StoreFacts:
     from harness.report.sections import COLUMNS, StoreFacts
-    from harness.store.read import existing_store, ledger_of, read_columns
+    from harness.store.frames import read_columns
+    from harness.store.read import existing_store, ledger_of
 
     store = existing_store(results, name)
     table = read_columns(store.runs_path, name, COLUMNS)

@@ -10,6 +10,7 @@ from harness.app.family import family_lines, family_of
 from harness.app.preparing import trainer_infos
 from harness.comparison.words import counted, shortened
 from harness.errors import OutputError, StoreError, UsageError, nearest
+from harness.model.run import is_completed
 from harness.report.plan_text import differences
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _store_line(results: Path, name: str) -> dict[str, Any]:
         return {"name": name, "runs": 0, "arms": {}, "error": str(problem)}
     counts: dict[str, int] = {}
     for arm, status, is_warm in zip(table.text("arm"), table.text("status"), warm, strict=True):
-        if status in ("completed", "") and not is_warm:
+        if is_completed(status) and not is_warm:
             counts[arm] = counts.get(arm, 0) + 1
     return {"name": name, "runs": sum(counts.values()), "arms": counts}
 
@@ -145,7 +146,7 @@ def _costs(store: Store) -> dict[str, Any] | None:
         mine = timed(make_sample(arm, [frame.where(frame["arm"] == arm)]))[0]
         told = zip(mine["run_id"].tolist(), mine["invocation"].tolist(), strict=True)
         runs += [PassRun(arm, invocation, values.get(run, {}), peaks[run]) for run, invocation in told]
-    configs = {arm["name"]: arm.get("config", {}) for arm in store.arms()}
+    configs = {arm["name"]: arm.get("config") or {} for arm in store.arms()}
     return costs_of(runs, configs).as_dict()
 
 

@@ -133,6 +133,7 @@ def _stores(names: tuple[str, ...], results: Path, given: Mapping[str, Any]) -> 
     from harness.app.judging import Asked
     from harness.errors import UsageError
     from harness.report.bencher import bencher_metrics
+    from harness.report.escaping import markdown
     from harness.report.junit import junit_xml
     from harness.report.table import table_markdown, table_text
 
@@ -145,7 +146,7 @@ def _stores(names: tuple[str, ...], results: Path, given: Mapping[str, Any]) -> 
     text = table_text(report.comparison, colour=coloured(), width=columns())
     pages = {
         "junitxml": junit_xml(report.comparison),
-        "markdown": f"**{report.sentence}**\n\n{table_markdown(report.comparison)}",
+        "markdown": f"**{markdown(report.sentence)}**\n\n{table_markdown(report.comparison)}",
         "bencher": to_json(bencher_metrics(report.comparison)) + "\n",
     }
     return report.exit_code, report.as_dict(), text, pages
@@ -202,9 +203,9 @@ def _runner(*, silent: bool) -> Any:
 
 
 def _no_judgement(why: str) -> str:
-    from harness.report.escaping import markdown
+    from harness.report.escaping import markdown_sentence
 
-    return f"**GATE: no judgement**: {markdown(why)}\n"
+    return f"**GATE: no judgement**: {markdown_sentence(why)}\n"
 
 
 def _write_broken(wanted: Path, why: str, code: int, names: Sequence[str], given: Mapping[str, Any]) -> None:

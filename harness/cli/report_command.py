@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.options import ExperimentName, answer, common, promised, write_file
+from harness.errors import UsageError
 
 
 @click.command("report")
@@ -63,16 +64,21 @@ def command(
     from harness import __version__
     from harness.app import judging, reporting
 
+    on_stdout = str(output) == "-"
+    if on_stdout and as_json:
+        raise UsageError(
+            "-o - and --json both want standard output. Name a file with -o FILE, or with --json-file FILE."
+        )
     asked = judging.Asked(claim, target, margin_pp, max_slowdown, alpha, stage)
     shown = reporting.report(names, results, asked, version=__version__, control=control)
     form = form or ("markdown" if output is not None and output.suffix in (".md", ".markdown") else "html")
     path = output or Path("report.md" if form == "markdown" else "report.html")
     text = _text(shown, form)
     drawn = [] if plots is None else reporting.write_plots(shown, plots, plots_format)
-    if str(path) == "-":
+    if on_stdout:
         click.echo(text, nl=False)
-        return
-    write_file(path, text, "-o")
+    else:
+        write_file(path, text, "-o")
     document = {
         "schema": 1,
         "format": form,
@@ -81,7 +87,9 @@ def command(
         "plots": [str(one) for one in drawn],
         "experiments": [{"name": c.name, "comparison": c.comparison.as_dict()} for c in shown.chapters],
     }
-    answer(lambda: document, lambda: "" if quiet else _said(document), as_json=as_json, json_file=json_file)
+    answer(
+        lambda: document, lambda: "" if quiet or on_stdout else _said(document), as_json=as_json, json_file=json_file
+    )
 
 
 def _text(shown: Any, form: str) -> str:

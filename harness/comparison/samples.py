@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.comparison.frame import Frame, concatenate, row_keys
 from harness.model.experiment import STAGES
+from harness.model.run import is_completed
 
 if TYPE_CHECKING:
     from harness.design.looks import LookPlan
@@ -142,8 +143,9 @@ def _untold(rows: Frame, stage: str | None) -> Frame:
 
 def completed(frame: Frame) -> NDArray[np.bool_]:
     """Which attempts ended well; an unknown status is a run like any other."""
-    done: NDArray[np.bool_] = (frame["status"] == "completed") | (frame["status"] == "")
-    return done
+    cells = frame["status"].tolist()
+    known = {cell: is_completed(cell) for cell in set(cells)}
+    return np.fromiter(map(known.__getitem__, cells), dtype=bool, count=len(cells))
 
 
 FAILED = "crashed or timed out"

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.errors import OutputError, UsageError, install
 from harness.store.read import Store, Table
-from harness.store.schema import FLAGS, FLOATS, INTEGERS, cell, parse_cell
+from harness.store.schema import cell, parse_cell
 
 CONFIG = "config."
 """What the columns of a configuration begin with."""
@@ -65,9 +65,7 @@ def csv_text(table: Table) -> Iterator[str]:
     """Line by line, the header first; a text that a spreadsheet would run as a formula has an apostrophe before it."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    columns = [
-        c if name in (*INTEGERS, *FLOATS, *FLAGS) else list(map(guarded, c)) for name, c in table.columns.items()
-    ]
+    columns = [list(map(guarded, cells)) for cells in table.columns.values()]
     for row in itertools.chain([tuple(table.columns)], zip(*columns, strict=True)):
         writer.writerow(row)
         yield buffer.getvalue()

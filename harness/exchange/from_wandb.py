@@ -25,9 +25,6 @@ def read(path: Path, renames: Mapping[str, str]) -> Foreign:
             "Export it from the table of a project's runs, or import it with --format csv."
         )
     columns = dict(whole.columns)
-    for ours, theirs in OWN.items():
-        if theirs in columns and ours not in columns and ours not in renames and all(columns[theirs]):
-            columns[ours] = columns.pop(theirs)
     kept, lines, left_out, status = list[int](), list[str](), Counter[str](), list[str]()
     accuracy = _accuracy(columns, renames)
     for row, state in enumerate(whole.text("State")):
@@ -41,6 +38,17 @@ def read(path: Path, renames: Mapping[str, str]) -> Foreign:
             status.append(ended)
             lines.append(f"line {row + 2}")
     columns.pop("State")
+    for ours, theirs in OWN.items():
+        cells = [columns[theirs][row] for row in kept] if theirs in columns else []
+        if ours in columns or ours in renames or not any(cells):
+            continue
+        if all(cells):
+            columns[ours] = columns.pop(theirs)
+        elif ours == "arm":
+            raise UsageError(
+                f"{path} {lines[cells.index('')]}: the cell of {theirs!r} is empty where other runs have one, so that its arm is unknown. "
+                "Fill it in, or name another column with --map arm=THEIRS."
+            )
     table = Table(whole.name, columns, whole.rows, whole.torn, path).take(kept)
     shown = Table(table.name, {**table.columns, "status": status}, table.rows, 0, path)
     notes = (

@@ -21,7 +21,7 @@ from typing import Any
 from harness.errors import StoreError
 from harness.executors.base import Finished
 from harness.logger import checked_record
-from harness.model.run import RunRecord
+from harness.model.run import RunRecord, is_completed
 from harness.store.append import LineFile
 from harness.store.frames import read_columns
 from harness.store.read import holds_lines
@@ -159,7 +159,7 @@ class Intake:
         if table is not None:
             columns = (table.text(name) for name in ("arm", "stage", "replicate", "status", "warmup"))
             for arm, stage, replicate, status, warmup in zip(*columns, strict=True):
-                if status == "completed" and warmup.lower() != "true" and replicate:
+                if is_completed(status) and warmup.lower() != "true" and replicate:
                     self._done.add((arm, stage, replicate))
 
     def take(self, finished: Finished) -> None:

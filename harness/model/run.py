@@ -10,6 +10,11 @@ Status = Literal["completed", "crashed", "timeout"]
 Lane = Literal["exclusive", "shared"]
 
 
+def is_completed(status: str) -> bool:
+    """Whether an attempt of this status, as it stands in a file, ended well: in any case; an unknown one is a run like any other."""
+    return status.strip().lower() in ("completed", "")
+
+
 def utc_now() -> str:
     """The time of day in UTC, ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-_TAG = re.compile(r"<(?=[A-Za-z/!?])")
-_FOLLOWED = re.compile(r"\](?=[(\[])")
-_BREAK = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+\s*")
+from harness.report.plain import plain
+
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|~$&]")
+_AT_START = re.compile(r"^([-+#=]|\d+[.)](?=\s|$))")
+_ACTIVE = re.compile(r"@|#(?=\w)|(?<=\w):(?=//)|\bwww(?=\.)|\bmailto(?=:)", re.IGNORECASE)
+APART = "\u200b"
+"""A space without width: it keeps a forge from reading a name as somebody's, or an address as a link."""
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _OWN_COLOUR = re.compile("(\x1b\\[(?:0|1;3[1235])m)")
 
 
 def markdown(text: str) -> str:
-    """One line of Markdown in which nothing is a tag of HTML, a link or a picture: what was put in is what is read."""
-    return _FOLLOWED.sub("]\\\\", _TAG.sub("&lt;", _BREAK.sub(" ", text)))
+    """One line that Markdown shows as it stands, wherever it begins; mentions, references and addresses are only text, too."""
+    return _not_at_start(_within(plain(text)))
+
+
+def markdown_sentence(text: str) -> str:
+    """A sentence of the harness, in which words between backticks are code; what is within them is taken as it stands."""
+    parts = re.split(r"`([^`]+)`", plain(text))
+    shown = [_within(part) if i % 2 == 0 else _code(part) for i, part in enumerate(parts)]
+    return _not_at_start("".join(shown))
+
+
+def markdown_row(cells: Iterable[str]) -> str:
+    """A row of a table, whose cells hold texts alone."""
+    return "| " + " | ".join(_within(plain(cell)) or " " for cell in cells) + " |"
+
+
+def _code(words: str) -> str:
+    return _within(f"`{words}`") if "|" in words else f"`{words}`"  # a pipe ends a cell, in code as well
+
+
+def _within(line: str) -> str:
+    return _ACTIVE.sub(lambda m: m[0] + APART, _SPECIAL.sub(lambda m: f"\\{m[0]}", line))
+
+
+def _not_at_start(line: str) -> str:
+    """No heading, item or line below a heading."""
+    return _AT_START.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", line)
 
 
 def xml(text: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
 from harness.comparison.compare import Comparison
 from harness.report.bencher import bencher_metrics
-from harness.report.escaping import markdown, xml
+from harness.report.escaping import markdown, markdown_row, markdown_sentence, xml
 from harness.report.junit import TAGS
+from harness.report.plain import name_of
 from harness.report.table import COLOURS, table_markdown, table_text
 
 Shown = Mapping[str, Comparison | None]
@@ -44,22 +44,18 @@ def _rows(check: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def gate_markdown(document: Mapping[str, Any], shown: Shown) -> str:
     """One table of all layers, and each check's comparison below it."""
-    lines = [f"**{document['gate']['message']}**", "", "| check | layer | verdict | |", "|---|---|---|---|"]
+    lines = [f"**{markdown(document['gate']['message'])}**", "", "| check | layer | verdict | |", "|---|---|---|---|"]
     for check in document["checks"]:
         lines += [
-            f"| {_cell(check['name'])} | {_cell(name)} | {verdict} | {_cell(said)} |"
+            f"{markdown_row((name_of(check['name']), name, verdict))} {markdown_sentence(said)} |"
             for name, verdict, said in _rows(check)
         ]
     tables = [
-        f"\n### {markdown(name)}\n\n{table_markdown(comparison)}"
+        f"\n### {markdown(name_of(name))}\n\n{table_markdown(comparison)}"
         for name, comparison in shown.items()
         if comparison is not None
     ]
-    return "\n".join([*map(markdown, lines), *tables]).rstrip() + "\n"
-
-
-def _cell(text: str) -> str:
-    return re.sub(r"\s+", " ", text.replace("|", "\\|"))
+    return "\n".join([*lines, *tables]).rstrip() + "\n"
 
 
 def gate_junit(document: Mapping[str, Any]) -> str:

@@ -73,11 +73,16 @@ def _row(arm: Mapping[str, Any], rule: str) -> list[str]:
     cells = [arm["arm"], f"n {arm['n']}", f"{100 * arm['accuracy']:.3f} %"]
     cells += [f"{number(arm['difference_pp'], 3, sign=True)} pp", f"shrunk {number(arm['shrunk_pp'], 3, sign=True)}"]
     if rule.startswith(("faster", "time-only")):
-        measured = arm["speedup"] is not None and arm["speedup_by"] in ("blocks", "steps")
-        by = " by steps" if arm["speedup_by"] == "steps" else ""
-        cells.append(f"{arm['speedup']:.3f}×{by}" if measured else arm["speedup_by"])
+        cells.append(speedup_text(arm))
     cells.append(f"chance {100 * arm['chance']:.0f} %")
     return [*cells, "went on" if arm["kept"] else f"dropped: {arm['reason']}"]
+
+
+def speedup_text(arm: Mapping[str, Any]) -> str:
+    """The speed-up that ranked an arm where it was measured, by times or by steps; else why there is none."""
+    if arm["speedup"] is None or arm["speedup_by"] not in ("blocks", "steps"):
+        return str(arm["speedup_by"])
+    return f"{arm['speedup']:.3f}×{' by steps' if arm['speedup_by'] == 'steps' else ''}"
 
 
 def _grid(rows: Sequence[Sequence[str]]) -> list[str]:

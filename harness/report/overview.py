@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.comparison.compare import ArmSummary, CandidateResult, Comparison
 from harness.comparison.words import number, percent_interval, pp_interval, ratio_interval, seconds_interval
-from harness.report.escaping import markdown
+from harness.report.escaping import markdown_row, markdown_sentence
+from harness.report.plain import name_of
 
 HEADER = ("experiment", "arm", "n", "accuracy", "vs control", "time", "speed-up", "at target", "cost of a success")
 
@@ -59,11 +60,12 @@ def overview_text(rows: Sequence[Row]) -> str:
 
 
 def overview_markdown(rows: Sequence[Row]) -> str:
-    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |" for row in rows]
-    return (
-        "\n".join(markdown(line) for line in [*lines, "", *(f"{line}  " for line in _verdicts(rows))]).rstrip() + "\n"
-    )
+    lines = [
+        markdown_row(HEADER),
+        "|" + "---|" * len(HEADER),
+        *(markdown_row(map(name_of, _cells(row))) for row in rows),
+    ]
+    return "\n".join([*lines, "", *(f"{markdown_sentence(line)}  " for line in _verdicts(rows))]).rstrip() + "\n"
 
 
 def _set(cell: str, width: int, column: int) -> str:

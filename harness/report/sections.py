@@ -10,7 +10,8 @@ from typing import Any
 from harness.comparison.compare import Comparison
 from harness.comparison.words import counted, look_lines, number, percent_interval
 from harness.model.estimate import Estimate
-from harness.report.ladder_text import entry_text
+from harness.model.run import is_completed
+from harness.report.ladder_text import entry_text, speedup_text
 from harness.report.plain import listed, name_of, plain
 from harness.report.plan_text import differences, not_run_lines
 from harness.report.plots.accuracy_time import NAMED, accuracy_time_of, draw_accuracy_time, reasons_of
@@ -19,7 +20,7 @@ from harness.report.plots.ecdf import MOST_STEPS, Distributions, distributions_o
 from harness.report.plots.forest import Forest, draw_forest, forest_of
 from harness.report.plots.looks import Path, draw_path, paths_of
 from harness.report.plots.shared import Absent, parts_of
-from harness.report.plots.style import MOST_SERIES, decimal
+from harness.report.plots.style import decimal
 from harness.report.plots.sweep import SweepCurve, draw_sweep, sweeps_of
 from harness.report.table import excluded_lines, findings_by_code, head_lines, luck_lines, marks_of, table_rows
 
@@ -238,7 +239,7 @@ def _differences(c: Comparison) -> Section:
     header, *rows = [tuple(name_of(cell) for cell in row) for row in table_rows(c)]
     grid = Grid(("arm", *(name or "~" for name in header[1:])), tuple(rows), texts=(0,))
     says = (
-        ["`~` stands where “no difference” lies within the 95 % limits: nothing is said there."]
+        ["`~` stands where “no difference” lies within the 95 % limits: the data show neither a gain nor a loss there."]
         if c.comparisons
         else []
     )
@@ -305,7 +306,7 @@ def _distributions(c: Comparison) -> Section:
     if isinstance(found, Absent):
         return Section("distribution", title, missing=_once([found.reason]))
     caption = "A point of a line: the share of runs with at most that accuracy; the further right, the better."
-    if len(found.arms) > MOST_SERIES + 1:
+    if found.many:
         caption += f" Blue: the arm; grey: the control. n: {_spread([arm.n for arm in found.arms])} an arm."
     if found.target is not None:
         inside = found.low <= found.target <= found.high
@@ -319,15 +320,27 @@ def _distributions(c: Comparison) -> Section:
     return Section("distribution", title, (), (drawn,), (_quartiles(found),), half=True)
 
 
+QUARTILES = (0, 0.25, 0.5, 0.75, 1)
+
+
 def _quartiles(found: Distributions) -> Grid:
     header = ("arm", "n", "lowest", "25 %", "median", "75 %", "highest") + (
         () if found.target is None else ("at the bar",)
     )
+    decimals = 3 if found.total > 10_000 or _beside_the_bar(found) else 2
     rows = []
     for arm in found.arms:
-        at = [f"{100 * arm.quantile(q):.2f} %" for q in (0, 0.25, 0.5, 0.75, 1)]
+        at = [f"{100 * arm.quantile(q):.{decimals}f} %" for q in QUARTILES]
         rows.append((arm.name, f"{arm.n}", *at, *(() if arm.reached is None else (f"{arm.reached}/{arm.n}",))))
     return Grid(header, tuple(rows), fold="Quartiles")
+
+
+def _beside_the_bar(found: Distributions) -> bool:
+    """Whether a quartile would be shown as the bar that it misses or exceeds."""
+    if found.target is None:
+        return False
+    away = [abs(100 * (arm.quantile(q) - found.target)) for arm in found.arms for q in QUARTILES]
+    return any(1e-9 < pp <= 0.005 for pp in away)
 
 
 def _sweep(c: Comparison) -> Section:
@@ -439,7 +452,7 @@ def _stage(entry: Mapping[str, Any]) -> Iterator[Grid]:
         rows = tuple(
             (
                 name_of(arm["arm"]), f"{arm['n']}", f"{100 * arm['accuracy']:.3f} %", f"{number(arm['difference_pp'], 3, sign=True)} pp",
-                f"{number(arm['shrunk_pp'], 3, sign=True)} pp", "" if arm["speedup"] is None else f"{arm['speedup']:.3f}×",
+                f"{number(arm['shrunk_pp'], 3, sign=True)} pp", plain(speedup_text(arm)),
                 f"{100 * arm['chance']:.0f} %", "went on" if arm["kept"] else plain(f"dropped: {arm['reason']}"),
             )
             for arm in entry["arms"]
@@ -456,7 +469,9 @@ def _drift(c: Comparison) -> Section:
     found = drift_of(c)
     if isinstance(found, Absent):
         return Section("drift", "Drift", missing=_once([found.reason]))
-    caption = f"Each of {found.n} runs: its time against the mean of its arm, in the order of running; lines part the process starts."
+    caption = (
+        f"Each of {found.n} runs: its time against the mean of its arm, {found.order}; lines part the process starts."
+    )
     drawn = len(found.drawn)
     if drawn < found.n:
         hot = ", and the throttled ones" if found.throttled.any() else ""
@@ -505,7 +520,7 @@ def _findings(c: Comparison) -> Section:
     missing = (
         ()
         if items
-        else ("Nothing was found that a reader must know.",)
+        else ("None: the checks of data, design and environment found nothing to tell.",)
         if c.comparisons
         else ("Findings are told of comparisons, and there is one arm only.",)
     )
@@ -597,7 +612,7 @@ def _raw(stores: Sequence[StoreFacts]) -> Section:
 def _failed(store: StoreFacts) -> Grid | None:
     """Attempts that did not complete, with what they said."""
     status = store.text("status")
-    gone = [i for i in range(store.rows) if status[i].strip().lower() not in ("completed", "")]
+    gone = [i for i in range(store.rows) if not is_completed(status[i])]
     if not gone:
         return None
     columns = ("arm", "seed", "status", "started_at", "error")
@@ -612,7 +627,7 @@ def _failed(store: StoreFacts) -> Grid | None:
         rows,
         texts=(0, 2, 3, 4),
         note=note,
-        fold=f"{len(gone)} attempts of {name_of(store.name)} that did not complete",
+        fold=f"{counted(len(gone), 'attempt')} of {name_of(store.name)} that did not complete",
     )
 
 

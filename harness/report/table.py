@@ -18,7 +18,8 @@ from harness.comparison.words import (
     seconds_interval,
 )
 from harness.model.estimate import Finding
-from harness.report.escaping import markdown
+from harness.report.escaping import markdown, markdown_row, markdown_sentence
+from harness.report.plain import name_of
 from harness.report.plan_text import not_run_lines
 
 SUPERSCRIPTS = "¹²³⁴⁵⁶⁷⁸⁹"
@@ -258,13 +259,16 @@ def _left_out(c: Comparison) -> Iterator[tuple[str, dict[str, int]]]:
 
 def table_markdown(comparison: Comparison) -> str:
     """The same answer as Markdown, for a pull request or a step summary."""
-    rows = [[re.sub(r"\|", "\\|", cell) or " " for cell in row] for row in table_rows(comparison)]
-    lines = [f"**{one.candidate.name}**: {one.headline}  " for one in comparison.comparisons]
-    lines += ["", *(f"{line}  " for line in head_lines(comparison)), ""]
-    lines += ["| " + " | ".join(row) + " |" for row in rows[:1]]
-    lines += ["|" + "---|" * len(rows[0])]
-    lines += ["| " + " | ".join(row) + " |" for row in rows[1:]]
+    header, *rows = table_rows(comparison)
+    lines = [
+        f"**{markdown(name_of(one.candidate.name))}**: {markdown_sentence(one.headline)}  "
+        for one in comparison.comparisons
+    ]
+    lines += ["", *(f"{markdown(line)}  " for line in head_lines(comparison)), ""]
+    lines += [markdown_row(header), "|" + "---|" * len(header), *(markdown_row(map(name_of, row)) for row in rows)]
     for one in comparison.comparisons:
-        lines += ["", *(f"{line.strip()}  " for line in look_lines(one.look))] if one.look is not None else []
-    notes = _notes(comparison)
-    return "\n".join(markdown(line) for line in [*lines, "", *(f"{note}  " for note in notes)]).rstrip() + "\n"
+        lines += (
+            ["", *(f"{markdown_sentence(line)}  " for line in look_lines(one.look))] if one.look is not None else []
+        )
+    notes = [f"{markdown_sentence(note)}  " for note in _notes(comparison)]
+    return "\n".join([*lines, "", *notes]).rstrip() + "\n"

@@ -13,7 +13,7 @@ from harness.comparison.frame import NUMBERS, TEXTS, Frame, make_frame, text_col
 from harness.errors import StoreError
 from harness.store.large import LARGE_BYTES, large_columns, large_frame
 from harness.store.read import Store, Table, read_table
-from harness.store.schema import FLAGS, FLOATS, INTEGERS
+from harness.store.schema import FLAGS, FLOATS, INTEGERS, LONGEST_S
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ def read_frame(store: Store) -> tuple[Frame, int]:
         large = large_frame(store.runs_path, store.name)
         if large is not None:
             _check_accuracies(large[0], store.runs_path)
+            _check_times(large[0], store.runs_path)
             return large
     table = store.table()
     return frame_of(table), table.torn
@@ -35,10 +36,11 @@ def read_columns(path: Path, name: str, wanted: Collection[str]) -> Table:
 
     Raises StoreError as `read_table` does.
     """
-    columns = large_columns(path, wanted) if is_large(path) else None
-    if columns is None:
+    large = large_columns(path, wanted) if is_large(path) else None
+    if large is None:
         return read_table(path, name)
-    return Table(name, columns, len(next(iter(columns.values()), [])), 0, path)
+    columns, torn = large
+    return Table(name, columns, len(next(iter(columns.values()), [])), torn, path)
 
 
 def is_large(path: Path) -> bool:
@@ -52,6 +54,7 @@ def frame_of(table: Table) -> Frame:
     columns |= {n: text_column(table.columns[n]) for n in TEXTS if n in table.columns}
     frame = make_frame(columns, table.rows, table.name)
     _check_accuracies(frame, table.path or table.name)
+    _check_times(frame, table.path or table.name)
     return frame
 
 
@@ -62,6 +65,16 @@ def _check_accuracies(frame: Frame, where: Path | str) -> None:
         raise StoreError(
             f"{where} line {wrong[0] + 2}: the accuracy is {frame['accuracy'][wrong[0]]:g}; "
             "it must lie between 0 and 1. Restore the file from a copy, or mend that line."
+        )
+
+
+def _check_times(frame: Frame, where: Path | str) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero(frame["time_s"] > LONGEST_S)
+    if wrong.size:
+        raise StoreError(
+            f"{where} line {wrong[0] + 2}: time_s is {frame['time_s'][wrong[0]]:g}; it must be at most {LONGEST_S:.0e} seconds. "
+            "Restore the file from a copy, or mend that line."
         )
 
 

@@ -43,10 +43,10 @@ def large_frame(path: Path, name: str, *, piece_bytes: int = PIECE_BYTES) -> tup
 
 def large_columns(
     path: Path, wanted: Collection[str], *, piece_bytes: int = PIECE_BYTES
-) -> dict[str, list[str]] | None:
-    """Some columns of a store's file as text, equal texts one object; those that the file lacks are absent.
+) -> tuple[dict[str, list[str]], int] | None:
+    """Some columns of a store's file as text, equal texts one object, and the bytes of its torn last line, which is left out.
 
-    A torn last line is left out. None where the careful reader must look.
+    Columns that the file lacks are absent. None where the careful reader must look.
     """
     import pandas as pd
 
@@ -55,8 +55,10 @@ def large_columns(
         if names is None:
             return None
         columns: dict[str, list[str]] = {name: [] for name in names if name in wanted}
+        torn = 0
         for piece in _pieces(file, piece_bytes):
             whole = piece[: piece.rfind(b"\n") + 1]
+            torn = len(piece) - len(whole)
             if not whole:
                 continue
             if not is_regular(whole, len(names)):
@@ -67,7 +69,7 @@ def large_columns(
             )  # fmt: skip
             for name, cells in columns.items():
                 cells += data[name].tolist()
-    return columns
+    return columns, torn
 
 
 def _header(line: bytes) -> list[str] | None:

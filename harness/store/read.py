@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +18,6 @@ from harness.store.description import fault_of_description
 from harness.store.schema import allowed_text, parse_cell
 
 Column = list[str]
-LONGEST_LINE = 1 << 24
-"""Bytes in which the last line of a file is looked for."""
 csv.field_size_limit(2**31 - 1)  # an error text may be long; the default of 128 KiB would make its store unreadable
 LONGEST_NAME = 200
 """Bytes of a store's name: it is a folder, and part of the names of files."""
@@ -172,35 +168,6 @@ def _first_folded(lines: list[str], separator: str) -> int:
     """The first line whose row goes on below it."""
     reader = csv.reader(lines, delimiter=separator, strict=True)
     return next((number for number, _ in enumerate(reader, 1) if reader.line_num > number), 1)
-
-
-def read_columns(path: Path, name: str, wanted: Collection[str]) -> Table:
-    """Some columns of a CSV with a header, line by line: of a large file no more than these is held at a time.
-
-    An unfinished last line is left out and counted in `torn`. Raises StoreError where a line has another number of fields.
-    """
-    try:
-        with path.open("rb") as raw:
-            raw.seek(max(0, raw.seek(0, os.SEEK_END) - LONGEST_LINE))
-            tail = raw.read()
-        torn = len(tail) - tail.rfind(b"\n") - 1
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            places = [(i, list[str]()) for i, column in enumerate(header) if column in wanted]
-            rows = 0
-            for row in reader:
-                if len(row) != len(header) and not torn:
-                    raise StoreError(
-                        f"{path} line {rows + 2}: has {len(row)} fields where the header has {len(header)}."
-                    )
-                for i, cells in places:
-                    cells.append(sys.intern(row[i]) if i < len(row) else "")
-                rows += 1
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise StoreError(f"{path}: cannot be read: {problem}.") from problem
-    kept = max(0, rows - 1) if torn else rows
-    return Table(name, {header[i]: cells[:kept] for i, cells in places}, kept, torn, path)
 
 
 @dataclass(frozen=True)

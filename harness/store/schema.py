@@ -30,6 +30,8 @@ FLAGS = frozenset(("warmup", "git_dirty"))
 STATUSES = ("completed", "crashed", "timeout")
 LANES = ("exclusive", "shared")
 LARGEST = 2**63 - 1
+LONGEST_S = 1e9
+"""Seconds of a run, some 31 years: a larger number is no time, and its square no number."""
 WORDS = {"status": STATUSES, "lane": LANES, "stage": STAGES}
 METRIC_COLUMNS = ("run_id", "metric", "unit", "step", "value")
 _BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")

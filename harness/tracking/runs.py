@@ -96,7 +96,7 @@ def writable(folder: Path, inside: Path) -> None:
 def tracked_runs(store: Store, table: Table) -> Iterator[TrackedRun]:
     """The rows as a service's runs, in their order; warm-ups and failed attempts too, with a tag."""
     values, series = read_values(store), read_series(store)
-    configs = {arm["name"]: arm.get("config", {}) for arm in store.arms()}
+    configs = {arm["name"]: arm.get("config") or {} for arm in store.arms()}
     for cells in table.records():
         row = {name: parse_cell(name, text) for name, text in cells.items()}
         run, arm = str(row.get("run_id")), str(row.get("arm") or store.name)

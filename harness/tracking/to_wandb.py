@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from harness.tracking.runs import TrackedRun, Tracker, writable
 
 
 class Wandb(Tracker):
-    """The folder `wandb` with an offline run for each run."""
+    """The folder `wandb` with an offline run for each run.
+
+    A run is written in a folder beside these and moved there when it is whole, so that one which an interrupt cut short is written
+    anew by the same command.
+    """
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._wandb = _library()
@@ -20,6 +25,8 @@ class Wandb(Tracker):
         self.hint = f"`wandb sync {self.place}/offline-run-*` uploads them."
         self._store, self._folder = store, folder
         writable(folder, self.place)
+        self._unfinished = self.place / f"unfinished-{store.name}"
+        shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def known(self) -> set[str]:
         return {path.name.rpartition("-")[2] for path in self.place.glob("offline-run-*")}
@@ -34,6 +41,7 @@ class Wandb(Tracker):
 
     def close(self) -> None:
         self._wandb.teardown()
+        shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def _write(self, run: TrackedRun) -> None:
         quiet = self._wandb.Settings(
@@ -47,9 +55,10 @@ class Wandb(Tracker):
             x_disable_meta=True,
             x_save_requirements=False,
         )
+        writable(self._folder, self._unfinished)
         live = self._wandb.init(
             project=self._store.name,
-            dir=str(self._folder),
+            dir=str(self._unfinished),
             id=run.id,
             name=run.name,
             group=run.group,
@@ -63,7 +72,9 @@ class Wandb(Tracker):
         for step, values in run.history:
             live.log(dict(values), step=step)
         live.summary.update(dict(run.summary))
+        written = Path(live.dir).parent
         live.finish(exit_code=1 if run.failed else 0)
+        written.rename(self.place / written.name)
 
 
 def _library() -> Any:

@@ -203,6 +203,10 @@ STORES = {
     "a header alone": ("run_id,arm,seed,accuracy\n", ["here", "holds no run"]),
     "another width": ("run_id,arm,seed,accuracy\nr1,a,1,0.9\nr2,a,2\n", ["line 3", "3 fields", "has 4"]),
     "text for a number": ("run_id,arm,seed,accuracy\nr1,a,1,0.9\nr2,a,2,good\n", ["line 3", "'accuracy'", "'good'"]),
+    "a time beyond all measure": (
+        "run_id,arm,seed,accuracy,time_s\nr1,a,1,0.9,2\nr2,a,2,0.9,1e308\n",
+        ["line 3", "1e+308", "1e+09"],
+    ),
     "bytes that are no text": (b"run_id,arm,seed,accuracy\nr1,a,1,\xff\n", ["not UTF-8"]),
     "a lone carriage return": ("run_id,arm,seed,accuracy\nr1,a\rb,1,0.9\n", ["line 2"]),
     "a column twice": ("run_id,arm,arm,accuracy\nr1,a,1,0.9\n", ["'arm'", "twice"]),

@@ -138,7 +138,27 @@ def test_several_stores_stand_under_one_another(cli_inside, store, tmp_path):
     assert [row["experiment"] for row in rows] == ["train"] * 3 + ["theirs"] * 3
 
 
+@pytest.mark.parametrize("status", ["Completed", " completed", ""])
+def test_every_command_takes_the_same_runs_for_completed(cli_inside, tmp_path, status):
+    rows = "".join(f"{seed},{arm},{0.9 + seed / 1000}\n" for arm in "ab" for seed in range(1, 6))
+    write(tmp_path, "theirs.csv", f"seed,arm,accuracy\n{rows}")
+    says(cli_inside("import", "theirs.csv", "--as", "theirs"), 0)
+    stored = tmp_path / "results/theirs/runs.csv"
+    text = stored.read_text()
+    assert text.count(",completed,") == 10
+    stored.write_text(text.replace(",completed,", f",{status},", 9).replace(",completed,", ",crashed,"))
+    judged = json.loads(cli_inside("compare", "theirs:a", "theirs:b", "--claim", "accurate", "--json").stdout)
+    assert (judged["control"]["n"], judged["comparisons"][0]["candidate"]["n"]) == (5, 4)
+    shown = json.loads(cli_inside("show", "theirs", "--json").stdout)["store"]["arms"]
+    assert [(arm["n"], arm["failed"]) for arm in shown] == [(5, 0), (4, 1)]
+    assert json.loads(cli_inside("list", "--json").stdout)["stores"][0]["arms"] == {"a": 5, "b": 4}
+    assert json.loads(cli_inside("export", "theirs", "--completed", "--json").stdout)["rows"] == 9
+    says(cli_inside("report", "theirs:a", "--control", "theirs:b", "--claim", "accurate"), 0)
+    assert "1 attempt of theirs that did not complete" in (tmp_path / "report.html").read_text()
+
+
 def test_export_refuses(cli_inside, store):
+    says(cli_inside("export", "train", "train", "-o", "twice.csv"), 2, "'train' is named twice")
     says(cli_inside("export", "train", "-o", "runs.xls"), 2, "runs.xls", ".csv, .jsonl or .parquet")
     says(cli_inside("export", "train", "-o", "nowhere/runs.csv"), 4, "nowhere/runs.csv", "cannot be written")
     says(cli_inside("export", "trian"), 4, "no store 'trian'", "Did you mean 'train'?")

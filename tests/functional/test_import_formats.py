@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from helpers import rows_of, says, write
 
+from harness.cli import export_command, import_command
+from harness.exchange import READERS, exporting
+from harness.tracking import TRACKERS
+
 DATA = Path(__file__).parents[1] / "data"
 
 LINES = """\
@@ -95,6 +99,25 @@ def test_a_table_of_weights_and_biases_says_what_is_missing(cli_inside, tmp_path
     says(cli_inside("import", "export.csv", "--as", "wb", "--format", "csv"), 2, "'accuracy'", "is missing")
     write(tmp_path, "runs.csv", "seed,accuracy\n1,0.9\n")
     says(cli_inside("import", "runs.csv", "--as", "wb", "--format", "wandb"), 2, "no column 'State'", "--format csv")
+
+
+def test_a_table_of_weights_and_biases_whose_runs_are_grouped(cli_inside, tmp_path):
+    """The group is the arm; a run that is left out needs none, and one that comes in must have one where others do."""
+    grouped = WANDB.replace('"sgd"', '""', 1).replace('"optimizer"', '"Group"')
+    maps = ["--map", "accuracy=val_acc"]
+    write(tmp_path, "export.csv", grouped)
+    done = cli_inside("import", "export.csv", "--as", "wb", *maps)
+    says(done, 2, "line 2: the cell of 'Group' is empty", "--map arm=")
+    assert not (tmp_path / "results/wb").exists()
+    write(tmp_path, "export.csv", grouped.replace('"finished"', '"running"', 1))
+    assert imported(cli_inside, "export.csv", "--as", "wb", *maps)["arms"] == {"adam": 2}
+    write(tmp_path, "export.csv", grouped.replace('"adam"', '""').replace('"sgd"', '""'))
+    assert imported(cli_inside, "export.csv", "--as", "alone", *maps)["arms"] == {"alone": 3}
+
+
+def test_the_formats_that_are_offered_are_those_that_are_read():
+    assert set(import_command.FORMATS) == set(READERS)
+    assert set(export_command.TABLES) == set(exporting.FORMATS) and set(export_command.SERVICES) == set(TRACKERS)
 
 
 def test_hyperfine(cli_inside, tmp_path):

@@ -59,6 +59,17 @@ def test_frames(gate):
 
     runs = load("theirs")
     gate(runs[runs.arm == "a"], runs[runs.arm == "same"], margin_pp=0.5)
+
+
+def test_a_name_that_turns_the_terminal(gate):
+    from harness import load
+
+    runs = load("theirs")
+    gate(runs[runs.arm == "a"], runs[runs.arm == "worse"].assign(arm="\\x1b]0;title\\x07"), margin_pp=0.5)
+
+
+def test_a_store_that_turns_the_terminal(gate):
+    gate("theirs:a", "\\x1b]0;store\\x07", margin_pp=0.5)
 """
 
 
@@ -93,12 +104,14 @@ def test_every_outcome_of_a_judgement(suite: Path) -> None:
     }, done.stdout
     assert {name for name, state in found.items() if state == "FAILED"} == {
         "test_worse", "test_open_fails", "test_refused", "test_two_of_which_one_is_worse", "test_no_store", "test_wrong_word",
+        "test_a_name_that_turns_the_terminal", "test_a_store_that_turns_the_terminal",
     }, done.stdout  # fmt: skip
     assert "1 skipped" in done.stdout and "GATE: INCONCLUSIVE" in done.stdout
     assert "GATE: FAIL" in done.stdout and "GATE: REFUSED" in done.stdout and "vs control" in done.stdout, (
         "the table is the message"
     )
     assert "Did you mean 'theirs'?" in done.stdout and "on_inconclusive is 'skp'" in done.stdout
+    assert "\x1b" not in done.stdout and "\\x1b]0;title\\x07" in done.stdout and "\\x1b]0;store" in done.stdout
     assert "harness/pytest_plugin.py" not in done.stdout, "the fixture's own lines are no part of the message"
 
 

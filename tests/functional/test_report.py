@@ -298,8 +298,23 @@ def test_an_interrupted_write_is_told_and_left_out(cli_inside, tmp_path) -> None
     assert "16 bytes of an unfinished last line are left out" in text
     rows = len(whole.splitlines()) - 1
     assert f"runs.csv of {rows} rows" in text
+    for torn in (b'abc,"exp421', "abc,é".encode()[:-1]):
+        runs.write_bytes(whole + torn)
+        text = " ".join(parsed(made(cli_inside, tmp_path, "exp421-early-stop-lr-cpu")).text)
+        assert f"{len(torn)} bytes of an unfinished last line are left out" in text
+    runs.write_bytes(whole + b"abc,exp421-early\n" + b"abc,exp421")
+    says(cli_inside("report", "exp421-early-stop-lr-cpu"), 4, "has 2 fields where the header has")
     runs.write_bytes(whole + b"abc,exp421-early\n")
     says(cli_inside("report", "exp421-early-stop-lr-cpu"), 4, "has 2 fields where the header has")
+
+
+def test_a_report_by_file_is_called_as_its_experiment_and_every_chapter_has_its_verdict(cli_inside, tmp_path) -> None:
+    shipped(tmp_path, "final-cpu")
+    shipped(tmp_path, "exp421-early-stop-lr-cpu")
+    write(tmp_path, "final-cpu.toml", 'trainer = "digits"\nquestion = "?"\n')
+    page = made(cli_inside, tmp_path, "final-cpu.toml", "exp421-early-stop-lr-cpu")
+    assert "<h1>final-cpu, exp421-early-stop-lr-cpu</h1>" in page
+    assert 'id="e1-verdicts"' in page and 'id="e2-verdicts"' in page
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------
@@ -313,6 +328,10 @@ def test_mistakes_are_told(cli_inside, tmp_path) -> None:
     says(cli_inside("report", "final-cpu", "--plots", "results/final-cpu/runs.csv/x"), 4, "cannot be written")
     says(cli_inside("report", "final-cpu", "--control", "final-cpu:final"), 2)
     says(cli_inside("report"), 2, "Missing argument")
+    says(cli_inside("report", "final-cpu", "-o", "-", "--json"), 2, "both want standard output", "--json-file")
+    printed = cli_inside("report", "final-cpu", "-o", "-", "--format", "markdown", "--json-file", "told.json")
+    assert printed.stdout.startswith("# final-cpu") and printed.stdout.rstrip().splitlines()[-1].startswith("- final")
+    assert json.loads((tmp_path / "told.json").read_text())["output"] == "-"
     done = cli_inside("report", "final-cpu", "--json")
     document = json.loads(done.stdout)
     assert document["bytes"] == (tmp_path / "report.html").stat().st_size

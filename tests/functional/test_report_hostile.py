@@ -120,8 +120,21 @@ def page_is_text(cli_inside, tmp_path, kinds: tuple[str, ...]) -> None:
 
 
 def comment_is_text(cli_inside, tmp_path) -> None:
+    """A report, and what `compare`, `gate` and `summary` write for a comment."""
     says(cli_inside("report", "odd", "--format", "markdown"), 0)
-    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    says(cli_inside("compare", "odd", "--markdown", "compare.md"), 0)
+    says(cli_inside("summary", "odd", "--all", "--markdown", "summary.md"), 0)
+    judged = json.loads(cli_inside("compare", "odd", "--json").stdout)
+    arms = {"control": judged["control"]["name"], "candidate": judged["comparisons"][0]["candidate"]["name"]}
+    check = {"name": "see #1 @you | *x* <b>"} | {role: f"odd:{arm}" for role, arm in arms.items()}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in check.items()]
+    (tmp_path / "gate.toml").write_text("\n".join(["[[checks]]", *lines]), encoding="utf-8")
+    assert cli_inside("gate", "gate.toml", "--markdown", "gate.md").returncode in (0, 1, 3, 4)
+    for page in ("report.md", "compare.md", "summary.md", "gate.md"):
+        only_text((tmp_path / page).read_text(encoding="utf-8"))
+
+
+def only_text(text: str) -> None:
     assert len(text) < 65_536
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
     flat = [t for token in tokens for t in (token, *(token.children or ()))]

@@ -196,6 +196,18 @@ def test_a_page_asks_for_itself_only(pages, browser, name) -> None:
     assert page.evaluate("performance.getEntriesByType('resource').length") == 0
 
 
+def test_names_stay_in_view_where_a_table_scrolls_on_a_phone(pages, browser) -> None:
+    page = browser.page(pages["digits"].as_uri(), width=390, dark=False)
+    found = json.loads(
+        page.evaluate("""(() => {
+      const box = document.querySelector("#e1-differences .scroll:has(table)"), name = box.querySelector("tbody th");
+      box.scrollLeft = 999;
+      return JSON.stringify([box.scrollLeft, name.getBoundingClientRect().left - box.getBoundingClientRect().left]);
+    })()""")
+    )
+    assert found[0] > 50 and found[1] >= 0
+
+
 def test_a_sweep_of_35_arms_is_under_a_megabyte(pages) -> None:
     assert pages["sweep"].stat().st_size < 1_000_000 > pages["cpu"].stat().st_size
     assert pages["digits"].stat().st_size < 300_000

@@ -80,7 +80,15 @@ def store(tmp_path: Path) -> Path:
                 accuracy=(9400 + epochs) / 10_000, time_s=1.5, started_at="2026-01-02T03:04:05.000Z", ended_at="2026-01-02T03:04:09.000Z",
             )  # fmt: skip
             along = [Metric("train_loss", 1 / (1 + e), step=e, unit="nats") for e in range(1, epochs + 1)]
-            logger.write(record, metrics=[*along, Metric("accuracy_plain", 0.93, step=epochs), Metric("macs", 5e8)])
+            logger.write(
+                record,
+                metrics=[
+                    *along,
+                    Metric("accuracy_plain", 0.93, step=epochs),
+                    Metric("macs", 5e8),
+                    Metric("top-5 acc (%)", 99.5),
+                ],
+            )
         logger.log(arm="plain", seed=6, correct=9000, total=10_000, warmup=True)
         logger.log(arm="plain", seed=8, status="crashed", error="ValueError: diverged")
     return tmp_path
@@ -104,6 +112,7 @@ def test_mlflow_has_every_run_with_configuration_summary_and_history(store: Path
     assert kept == {"correct": 9403, "total": 10_000, "accuracy": 0.9403, "time_s": 1.5, "macs": 5e8}
     assert one["history"]["train_loss"] == [[1, 1 / 2], [2, 1 / 3], [3, 1 / 4]]
     assert one["history"]["accuracy_plain"] == [[3, 0.93]]
+    assert one["summary"]["top-5 acc ___"] == 99.5 and one["tags"]["harness.name.top-5 acc ___"] == "top-5 acc (%)"
     assert one["status"] == "FINISHED" and one["ended"] - one["started"] == 4000
     assert runs["plain seed 6"]["tags"]["warmup"] == "true"
     crashed = runs["plain seed 8"]

@@ -134,6 +134,34 @@ def test_the_same_command_again_writes_nothing_twice(store: Path) -> None:
     assert len(read_back(store / "tracked")) == 4
 
 
+ENDED = """
+import os
+import wandb
+from harness.cli import main
+begin, begun = wandb.init, []
+def init(**settings):
+    live = begin(**settings)
+    begun.append(live)
+    if len(begun) == 2:
+        os._exit(9)
+    return live
+wandb.init = init
+main()
+"""
+"""An export whose process ends at once while its second run is being written."""
+
+
+def test_a_run_that_was_being_written_is_written_anew(store: Path) -> None:
+    export = ["export", "steps", "--format", "wandb", "-o", "tracked"]
+    ended = subprocess.run([sys.executable, "-c", ENDED, *export], cwd=store, capture_output=True)
+    assert ended.returncode == 9
+    done = harness(store, *export, "--json")
+    assert json.loads(done.stdout) == {"schema": 1, "folder": "tracked", "runs": 3, "already_there": 1}
+    runs = read_back(store / "tracked")
+    assert len(runs) == 4 and all("exit_code" in run for run in runs.values())
+    assert {path.name.partition("-")[0] for path in (store / "tracked/wandb").iterdir()} == {"offline"}
+
+
 def test_it_stays_offline_whatever_the_environment_says(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)

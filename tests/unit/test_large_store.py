@@ -227,13 +227,16 @@ def test_some_columns_of_a_large_file_are_those_of_the_careful_reader(
     wanted = ("arm", "stage", "replicate", "status", "warmup", "clock", "time_s", "no such column")
     found = large_columns(path, wanted, piece_bytes=piece_bytes)
     table = read_table(path, "x")
-    assert found == {name: table.text(name) for name in wanted if name in table.columns}
+    assert found == ({name: table.text(name) for name in wanted if name in table.columns}, len(torn))
 
 
 def test_some_columns_of_a_file_that_is_not_regular_are_left_to_the_careful_reader(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(frames, "LARGE_BYTES", 0)
     path = write(tmp_path / "runs.csv", rows(20))
     assert read_columns(path, "x", ["arm"]).text("arm") == ["a", "b"] * 10
+    path.write_bytes(path.read_bytes() + b"torn")
+    assert (read_columns(path, "x", ["arm"]).rows, read_columns(path, "x", ["arm"]).torn) == (20, 4)
+    path.write_bytes(path.read_bytes()[:-4])
     path.write_bytes(path.read_bytes() + b"one,two\n")
     with pytest.raises(StoreError, match="line 22: has 2 fields"):
         read_columns(path, "x", ["arm"])

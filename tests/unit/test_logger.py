@@ -51,6 +51,7 @@ BAD = [
     ({"seed": 1, "accuracy": float("nan")}, "accuracy is nan"),
     ({"seed": 1, "accuracy": 0.9, "time_s": -1.0}, "time_s is -1.0"),
     ({"seed": 1, "accuracy": 0.9, "time_s": float("inf")}, "time_s is inf"),
+    ({"seed": 1, "accuracy": 0.9, "time_s": 1e308}, r"time_s is 1e\+308; .* from 0 to 1e\+09"),
     ({"seed": 1, "accuracy": 0.9, "time_s": float("nan")}, "time_s is nan"),
     ({"seed": 1, "accuracy": 0.9, "status": "ok"}, "status is 'ok'; allowed is completed, crashed, timeout"),
 ]

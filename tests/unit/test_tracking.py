@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import posixpath
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from harness.errors import UsageError
 from harness.logger import ExperimentLogger
 from harness.store.read import existing_store
 from harness.tracking import export_runs, nested, tracked_runs
+from harness.tracking.to_mlflow import names_of
 
 
 @pytest.mark.parametrize(
@@ -41,11 +44,25 @@ def test_a_run_has_one_identity_in_its_store_and_another_in_a_second(tmp_path: P
 
 def test_an_unknown_value_is_left_out_and_never_0(tmp_path: Path) -> None:
     with ExperimentLogger("bare", results=tmp_path) as logger:
+        logger.describe({"name": "bare", "arms": [{"name": "a", "config": None}]})
         logger.log(arm="a", seed=1, accuracy=0.5)
     store = existing_store(tmp_path, "bare")
     (run,) = tracked_runs(store, store.table())
     assert run.summary == {"accuracy": 0.5} and run.history == ()
     assert "block" not in run.config["harness"] and run.config["harness"]["seed"] == 1
+    assert run.settings == {}
+
+
+def test_a_name_that_mlflow_refuses_has_another_of_its_own() -> None:
+    keys = ["loss", "val/loss", "top-5 acc (%)", "top-5 acc [%]", "top-5 acc ___", "a//b", "..", "x" * 300, "f_1"]
+    names = names_of(keys)
+    assert {key: names[key] for key in ("loss", "val/loss", "f_1", "top-5 acc ___")} == {
+        "loss": "loss", "val/loss": "val/loss", "f_1": "f_1", "top-5 acc ___": "top-5 acc ___",
+    }  # fmt: skip
+    assert len(set(names.values())) == len(keys) and names == names_of(reversed(keys))
+    for name in names.values():
+        assert re.fullmatch(r"[\w.\-/ :]+", name) and posixpath.normpath(name) == name and not name.startswith("..")
+        assert len(f"harness.name.{name}") <= 250
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")

@@ -210,8 +210,9 @@ def _labels(figure: Any, axes: Any, shown: AccuracyTime, scale: float, taken: li
             inside = box[0] >= left and box[2] <= right and box[1] >= low and box[3] <= high
             if inside and not any(_overlap(box, other) for other in (*taken, *marks)):
                 colour = style.INK if by_number else _colour(p, len(shown.points) > style.MOST_SERIES + 1)[0]
+                leader = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 3} if abs(lift) > 1 else None
                 axes.annotate(text, (x, y), xycoords="figure points", xytext=(start - x, middle - y), textcoords="offset points",
-                              va="center", ha="left", fontsize=style.SMALL, color=colour, zorder=5)  # fmt: skip
+                              va="center", ha="left", fontsize=style.SMALL, color=colour, zorder=5, arrowprops=leader)  # fmt: skip
                 taken.append(box)
                 break
 

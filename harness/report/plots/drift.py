@@ -19,6 +19,8 @@ from harness.report.plots.shared import UNKNOWN_RUNS, Absent, arms_of, parts_of
 WIDTH = 920.0
 TALL, STRIP = 220.0, 80.0
 MOST_POINTS = 600
+FEW_POINTS = 250
+"""Of no more runs each mark is larger."""
 MOST_NUMBERED = 40
 FAR = 8.0
 """Runs further from the median than so many quartile distances lie outside the picture, and are counted."""
@@ -40,11 +42,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Drift:
-    """All timed runs in the order of running, (n,): each one's deviation from its arm's mean in per cent, its arm (0 is the control)
-    and its process start, by number; what is unknown of the device is NaN. `starts` in that order.
+    """All timed runs in the order of running, (n,): each one's deviation from its arm's mean in per cent, its arm and its process
+    start, by number; what is unknown of the device is NaN. `starts` in that order; `places` of the arms in the table, where the
+    control's is 0 (an arm without a time is none of them). `dated` where every run's time of day is known; else the order is that of
+    the blocks, process start by process start.
     """
 
     arms: tuple[str, ...]
+    places: tuple[int, ...]
     deviation: NDArray[np.float64]
     arm: NDArray[np.intp]
     start: NDArray[np.intp]
@@ -52,10 +57,20 @@ class Drift:
     temperature_c: NDArray[np.float64]
     throttled: NDArray[np.bool_]
     starts: tuple[Start, ...]
+    dated: bool
+
+    @property
+    def order(self) -> str:
+        return "in the order of running" if self.dated else "as stored, block by block (times of day are unknown)"
 
     @property
     def n(self) -> int:
         return int(self.deviation.size)
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more candidates than colours."""
+        return self.places[-1] > style.MOST_SERIES
 
     @property
     def drawn(self) -> NDArray[np.intp]:
@@ -89,7 +104,8 @@ class Drift:
 def drift_of(comparison: Comparison) -> Drift | Absent:
     """The times of all runs that may be used, of the process starts in which the candidates ran."""
     comparison = parts_of(comparison)[0][1]
-    frames = {name: timed(sample)[0] for name, sample in arms_of(comparison)}
+    found = list(arms_of(comparison))
+    frames = {name: timed(sample)[0] for _, name, sample in found}
     if not frames:
         return Absent(UNKNOWN_RUNS)
     frames = _of_the_same_starts(comparison.control.name, frames)
@@ -111,9 +127,10 @@ def drift_of(comparison: Comparison) -> Drift | Absent:
     start, invocations = codes_of(rows["invocation"])
     throttled = np.array([cell not in ("", "none") for cell in rows["throttle"].tolist()], dtype=bool)
     starts = [_start(name, rows.where(start == i), deviation[start == i]) for i, name in enumerate(invocations)]
+    places = tuple(place for place, name, _ in found if name in frames)
     return Drift(
-        tuple(name_of(name) for name in names), deviation, arm, start, rows["sm_clock_mhz"], rows["temperature_c"], throttled,
-        tuple(starts),
+        tuple(name_of(name) for name in names), places, deviation, arm, start, rows["sm_clock_mhz"], rows["temperature_c"], throttled,
+        tuple(starts), not rows.has_unknown("started_at"),
     )  # fmt: skip
 
 
@@ -158,8 +175,7 @@ def draw_drift(drift: Drift) -> Any:
         if not np.isnan(values).all()
     ]
     with style.applied():
-        several = len(drift.arms) > style.MOST_SERIES + 1
-        handles, labels = _key(drift, several)
+        handles, labels = _key(drift)
         columns = style.key_columns(labels, WIDTH - 80)
         above = style.key_height(len(labels), columns) + 14
         height = above + TALL + STRIP * len(strips) + 48
@@ -167,7 +183,7 @@ def draw_drift(drift: Drift) -> Any:
         style.key(figure, handles, labels, left=64, top=height - 5, columns=columns)
         bottom = height - above - TALL
         axes = style.add_axes(figure, 64, bottom, WIDTH - 14, height - above)
-        _times(axes, drift, several)
+        _times(axes, drift)
         panels = [axes]
         for name, values in strips:
             bottom -= STRIP
@@ -177,29 +193,38 @@ def draw_drift(drift: Drift) -> Any:
         return figure
 
 
-def _colour(arm: int, several: bool) -> tuple[str, str]:
-    if arm == 0:
-        return style.INK, "X"
-    return (style.SERIES[0], "o") if several else (style.SERIES[arm - 1], style.MARKERS[arm - 1])
+def _mark(drift: Drift, place: int) -> dict[str, Any]:
+    """The mark of a run of the arm at this place of the table, in the picture as in its key."""
+    size = 5.0 if drift.n <= FEW_POINTS else 3.6
+    if place == 0:
+        return {"marker": "X", "color": style.INK, "markersize": size + 0.6, "alpha": 0.8, "markeredgewidth": 0}
+    series = 0 if drift.many else place - 1
+    return {
+        "marker": style.MARKERS[series],
+        "color": style.SERIES[series],
+        "markersize": size,
+        "alpha": 0.8,
+        "markeredgewidth": 0,
+    }
 
 
-def _key(drift: Drift, several: bool) -> tuple[list[Any], list[str]]:
+def _key(drift: Drift) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
 
-    names = list(drift.arms) if not several else [drift.arms[0], f"the {len(drift.arms) - 1} candidates"]
-    handles = [
-        Line2D([], [], linestyle="none", marker=_colour(i, several)[1], color=_colour(i, several)[0], markersize=5)
-        for i in range(len(names))
-    ]
+    arms = dict(zip(drift.places, drift.arms, strict=True))
+    if drift.many:
+        candidates = len(arms) - (0 in arms)
+        arms = {place: name for place, name in arms.items() if place == 0} | {1: f"the {candidates} candidates"}
+    handles = [Line2D([], [], linestyle="none", **_mark(drift, place)) for place in arms]
     handles.append(Line2D([], [], color=style.SERIES[1], linewidth=2.2))
-    labels = [*style.fitted_all(names, 220, style.SMALL), "mean of a process start"]
+    labels = [*style.fitted_all(list(arms.values()), 220, style.SMALL), "mean of a process start"]
     if drift.throttled.any():
         handles.append(Line2D([], [], linestyle="none", marker="|", color=style.SERIES[3], markersize=8))
         labels.append(f"throttled ({int(drift.throttled.sum())} runs)")
     return handles, labels
 
 
-def _times(axes: Any, drift: Drift, several: bool) -> None:
+def _times(axes: Any, drift: Drift) -> None:
     low, high = drift.limits
     axes.set_ylim(low, high)
     style.set_ticks(axes.yaxis, low, high, most=6, sign=True)
@@ -207,11 +232,9 @@ def _times(axes: Any, drift: Drift, several: bool) -> None:
     axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=1)
     drawn = drift.drawn
     x, inside = np.arange(drift.n), (drift.deviation >= low) & (drift.deviation <= high)
-    for arm in range(len(drift.arms)):
+    for arm, place in enumerate(drift.places):
         mine = drawn[(drift.arm[drawn] == arm) & inside[drawn]]
-        colour, marker = _colour(arm, several)
-        axes.plot(x[mine], drift.deviation[mine], marker=marker, color=colour, linestyle="none", alpha=0.55,
-                  markersize=3.4 if arm else 4.2, markeredgewidth=0, zorder=3 if arm == 0 else 2)  # fmt: skip
+        axes.plot(x[mine], drift.deviation[mine], linestyle="none", zorder=2 if place else 3, **_mark(drift, place))
     for i, start in enumerate(drift.starts):
         own = np.flatnonzero(drift.start == i)
         if low <= start.deviation <= high:
@@ -262,4 +285,4 @@ def _across(panels: Sequence[Any], drift: Drift) -> None:
             axes.axvline(first - 0.5, color=style.GRID, linewidth=0.8, zorder=0)
     panels[-1].set_xticks(middles[::every], labels=[f"{i + 1}" for i in range(0, len(firsts), every)])
     panels[-1].tick_params(axis="x", length=0)
-    panels[-1].set_xlabel("process start, in the order of running", labelpad=6)
+    panels[-1].set_xlabel(f"process start, {drift.order}", labelpad=6)

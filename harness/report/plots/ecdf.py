@@ -26,8 +26,11 @@ FAR = 6.0
 
 @dataclass(frozen=True)
 class ArmSteps:
-    """One arm: its accuracies in ascending order (n,), and how many reach the target (None: there is none)."""
+    """One arm: its place in the table (the control's is 0), accuracies in ascending order (n,), and how many reach the target (None:
+    there is none).
+    """
 
+    place: int
     name: str
     accuracy: NDArray[np.float64]
     reached: int | None
@@ -42,12 +45,20 @@ class ArmSteps:
 
 @dataclass(frozen=True)
 class Distributions:
-    """The arms, the control first; the picture begins at `low` (a fraction)."""
+    """The arms that have runs, in the order of the table; the picture begins at `low` (a fraction). `total` is the largest number of
+    examples that an accuracy was measured on, 0 where it is unknown.
+    """
 
     arms: tuple[ArmSteps, ...]
     target: float | None
     low: float
     high: float
+    total: int = 0
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more candidates than colours."""
+        return self.arms[-1].place > style.MOST_SERIES
 
     @property
     def outside(self) -> tuple[tuple[str, int, float], ...]:
@@ -64,17 +75,18 @@ class Distributions:
 def distributions_of(comparison: Comparison) -> Distributions | Absent:
     """The accuracies of the runs that the judgement rests on. Of several stages the first in the table."""
     comparison = parts_of(comparison)[0][1]
-    target, arms = comparison.promise.target, list[ArmSteps]()
-    for name, sample in arms_of(comparison):
+    target, arms, total = comparison.promise.target, list[ArmSteps](), 0
+    for place, name, sample in arms_of(comparison):
         if sample.n:
             reached = None if target is None else int(successes(sample.runs, target).sum())
-            arms.append(ArmSteps(name_of(name), np.sort(sample.accuracy), reached))
+            total = max(total, int(np.nanmax(sample.runs["total"], initial=0)))
+            arms.append(ArmSteps(place, name_of(name), np.sort(sample.accuracy), reached))
     if not arms:
         return Absent(UNKNOWN_RUNS)
     if max(arm.n for arm in arms) < 2:
         return Absent("No arm has two runs, and fewer have no distribution.")
     low, high = _range(arms, target)
-    return Distributions(tuple(arms), target, low, high)
+    return Distributions(tuple(arms), target, low, high, total)
 
 
 def _range(arms: Sequence[ArmSteps], target: float | None) -> tuple[float, float]:
@@ -106,15 +118,15 @@ def steps_of(arm: ArmSteps) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def draw_distributions(shown: Distributions) -> Any:
     """A few arms over one another, many beside one another, each with the control's in grey."""
     with style.applied():
-        return _over(shown) if len(shown.arms) <= style.MOST_SERIES + 1 else _beside(shown)
+        return _beside(shown) if shown.many else _over(shown)
 
 
 def _over(shown: Distributions) -> Any:
     from matplotlib.lines import Line2D
 
     handles, labels = [], []
-    for place, arm in enumerate(shown.arms):
-        colour, dash = _line(place)
+    for arm in shown.arms:
+        colour, dash = _line(arm.place)
         handles.append(Line2D([], [], color=colour, linestyle=dash, linewidth=1.6))
         labels.append(style.fitted(f"{arm.name} (n {arm.n})", 220, style.SMALL))
     columns = style.key_columns(labels, WIDTH - 72)
@@ -123,8 +135,8 @@ def _over(shown: Distributions) -> Any:
     axes = style.add_axes(figure, 58, 46, WIDTH - 14, HEIGHT - above - 14)
     style.key(figure, handles, labels, left=58, top=HEIGHT - 6, columns=columns)
     _set(axes, shown, most=6)
-    for place, arm in enumerate(shown.arms):
-        colour, dash = _line(place)
+    for arm in shown.arms:
+        colour, dash = _line(arm.place)
         _steps(axes, arm, shown, colour, dash, 1.6)
     axes.set_xlabel("accuracy of a run (%)", labelpad=6)
     axes.set_ylabel("share of runs up to it (%)", labelpad=6)
@@ -161,8 +173,9 @@ def _bar_name(axes: Any, target: float, shown: Distributions) -> None:
 
 
 def _beside(shown: Distributions) -> Any:
-    control, *others = shown.arms
-    names = [f"{place} {arm.name}" for place, arm in enumerate(others, 1)]
+    control = next((arm for arm in shown.arms if arm.place == 0), None)
+    others = [arm for arm in shown.arms if arm.place]
+    names = [f"{arm.place} {arm.name}" for arm in others]
     columns = (
         COLUMNS
         if max(style.width_of(name, style.SMALL) for name in names) < (WIDTH - 34) / COLUMNS - 12
@@ -184,7 +197,8 @@ def _beside(shown: Distributions) -> Any:
         axes.set_yticks([0, 50, 100], labels=["0", "50", "100"] if column == 0 else ["", "", ""])
         if not last:
             axes.tick_params(axis="x", labelbottom=False)
-        _steps(axes, control, shown, style.MUTED, "-", 1.0)
+        if control is not None:
+            _steps(axes, control, shown, style.MUTED, "-", 1.0)
         _steps(axes, arm, shown, style.SERIES[0], "-", 1.4)
         name = style.fitted(names[place], room - 12, style.SMALL)
         axes.annotate(

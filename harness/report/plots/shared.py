@@ -51,13 +51,13 @@ def parts_of(comparison: Comparison) -> list[tuple[str, Comparison]]:
     return parts
 
 
-def arms_of(comparison: Comparison) -> Iterator[tuple[str, Sample]]:
-    """Each arm with its runs that count, the control first."""
+def arms_of(comparison: Comparison) -> Iterator[tuple[int, str, Sample]]:
+    """Each arm that has runs at hand: its place in the table (the control's is 0), its name, and its runs that count."""
     if comparison.base is not None:
-        yield comparison.control.name, comparison.base
-    for one in comparison.comparisons:
+        yield 0, comparison.control.name, comparison.base
+    for place, one in enumerate(comparison.comparisons, 1):
         if one.pair is not None:
-            yield one.candidate.name, one.pair.candidate
+            yield place, one.candidate.name, one.pair.candidate
 
 
 def times_of(comparison: Comparison) -> dict[str, Frame]:

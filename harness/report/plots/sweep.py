@@ -122,7 +122,8 @@ def draw_sweep(curve: SweepCurve) -> Any:
         ]
         style.key(figure, handles, labels, left=62, top=HEIGHT - 5, columns=columns)
         _points_and_limits(axes, curve)
-        axes.set_xlabel(style.fitted(curve.key, 320), labelpad=6)
+        scale = " (logarithmic)" if curve.logarithmic else ""
+        axes.set_xlabel(style.fitted(curve.key, 320 - style.width_of(scale)) + scale, labelpad=6)
         axes.set_ylabel("accuracy − control (pp)", labelpad=6)
         return figure
 
@@ -138,7 +139,7 @@ def _points_and_limits(axes: Any, curve: SweepCurve) -> None:
     axes.set_xlim(left, right)
     style.set_ticks(axes.yaxis, low, high, most=6, sign=True)
     style.grid(axes, "y")
-    _x_ticks(axes, curve, values, left, right)
+    _x_ticks(axes, curve, values)
     axes.axhline(0, color=style.MUTED, linewidth=1.0, zorder=1)
     for margin in margins:
         axes.axhline(margin, color=red, linewidth=1.2, linestyle=style.DASHES[1], zorder=1)
@@ -170,22 +171,22 @@ def _x_limits(curve: SweepCurve, values: list[float]) -> tuple[float, float]:
     return 10**low, 10**high
 
 
-def _x_ticks(axes: Any, curve: SweepCurve, values: list[float], left: float, right: float) -> None:
-    """The values themselves where there are few, else round numbers."""
-    if not curve.logarithmic:
-        distinct = sorted(set(values))
-        gaps = [b - a for a, b in pairwise(distinct)]
-        if len(distinct) <= 9 and min(gaps) > 0.07 * (right - left):
-            axes.set_xticks(distinct, labels=[f"{x:g}".replace("-", style.MINUS) for x in distinct])
-        else:
-            style.set_ticks(axes.xaxis, left, right, most=6)
-        return
-    from matplotlib.ticker import NullFormatter, NullLocator
+def _x_ticks(axes: Any, curve: SweepCurve, values: list[float]) -> None:
+    """Ticks at the values that were tried, as many from the left as have room for their numbers."""
+    if curve.logarithmic:
+        from matplotlib.ticker import NullFormatter, NullLocator
 
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    powers = range(math.ceil(math.log10(left)), math.floor(math.log10(right)) + 1)
-    ticks = [m * 10.0**p for p in powers for m in ((1,) if len(powers) > 3 else (1, 3)) if left <= m * 10.0**p <= right]
-    ticks = ticks if len(ticks) > 1 else sorted(set(values))[:: max(1, len(set(values)) // 4)]
-    axes.set_xticks(ticks, labels=[f"{x:g}".replace("-", style.MINUS) for x in ticks])
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    ticks, free = list[float](), -math.inf
+    for value in sorted(set(values)):
+        middle, half = axes.transData.transform((value, 0))[0], style.width_of(_number_text(value), style.SMALL) / 2
+        if middle - half >= free:
+            ticks.append(value)
+            free = middle + half + 6
+    axes.set_xticks(ticks, labels=[_number_text(x) for x in ticks])
+
+
+def _number_text(x: float) -> str:
+    return f"{x:g}".replace("-", style.MINUS)

@@ -14,7 +14,9 @@ from frames import PROMISE, bare, pair
 
 import harness
 from harness.errors import UsageError
-from harness.report.plots.style import decimal, fitted, nice_ticks, widened, width_of
+from harness.report.plots.ecdf import distributions_of, draw_distributions
+from harness.report.plots.shared import Absent
+from harness.report.plots.style import MARKERS, SERIES, decimal, fitted, nice_ticks, widened, width_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -105,9 +107,34 @@ def test_the_timeline_holds_clock_temperature_and_throttling() -> None:
     every = [y for line in times.lines if line.get_marker() in ("X", "o") for y in line.get_ydata()]
     both = np.concatenate([100 * (f["time_s"] / f["time_s"].mean() - 1) for f in frames])
     assert sorted(every) == pytest.approx(sorted(both))
+    assert temperature.get_xlabel() == "process start, in the order of running"
+    undated = harness.compare(*(frame.assign(started_at="") for frame in frames), **PROMISE).plot_drift()
+    assert undated.axes[-1].get_xlabel() == "process start, as stored, block by block (times of day are unknown)"
     starts = [line.get_ydata()[0] for line in times.lines if line.get_linewidth() == 2.2]
     where = np.concatenate([f["invocation"] for f in frames])
     assert starts == pytest.approx([both[where == f"p{i}"].mean() for i in range(5)])
+
+
+@pytest.mark.parametrize("candidates", [2, 8])
+def test_a_candidate_is_no_control_where_the_control_has_no_times(candidates) -> None:
+    control, *others = sweep(*[0.02] * candidates)
+    control["time_s"] = np.nan
+    judged = harness.compare(control, *others, claim="accurate")
+    axes = judged.plot_drift().axes[0]
+    marks = [(line.get_marker(), line.get_color()) for line in axes.lines if line.get_marker() in ("X", *MARKERS)]
+    expected = list(zip(MARKERS, SERIES, strict=True))[:candidates] if candidates < 6 else [("o", SERIES[0])] * 8
+    assert marks == expected
+    key = [text.get_text() for text in judged.plot_drift().legends[0].get_texts()]
+    assert key[:-1] == (["arm1", "arm2"] if candidates < 6 else ["the 8 candidates"])
+
+
+def test_a_candidate_is_no_control_where_the_control_has_no_accuracies() -> None:
+    control, *others = sweep(0.02, 0.03)
+    control["correct"] = control["total"] = control["accuracy"] = np.nan
+    found = distributions_of(harness.compare(control, *others, claim="accurate"))
+    assert not isinstance(found, Absent) and [(arm.place, arm.name) for arm in found.arms] == [(1, "arm1"), (2, "arm2")]
+    drawn = [line for line in draw_distributions(found).axes[0].lines if line.get_drawstyle() == "steps-post"]
+    assert [line.get_color() for line in drawn] == list(SERIES[:2])
 
 
 def test_a_sweep_holds_what_was_measured_and_what_is_left_of_it() -> None:
@@ -118,6 +145,8 @@ def test_a_sweep_holds_what_was_measured_and_what_is_left_of_it() -> None:
     assert dots == {float(c["candidate"]["name"][7:]): c["accuracy"]["difference_pp"]["value"] for c in document}
     pulled = lines(axes, marker="D")[0]
     assert list(pulled.get_ydata()) == [c["selection"]["shrunk_pp"] for c in document]
+    tried = {*dots, judged.base.config["lr.end"]}  # type: ignore[union-attr, index]
+    assert set(axes.get_xticks()) <= tried and len(axes.get_xticks()) > 2 and axes.get_xlabel() == "lr.end"
     with pytest.raises(UsageError, match=r"lr\.end"):
         judged.plot_sweep("lr.emd")
 

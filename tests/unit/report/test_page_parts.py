@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,13 +11,13 @@ import pytest
 from frames import PROMISE, pair
 
 import harness
-from harness.errors import StoreError
+from harness.report.escaping import APART, markdown, markdown_row, markdown_sentence
 from harness.report.page import MOST_VERDICTS, Said, file_name, told_first
-from harness.report.page_markdown import APART, escaped, said
 from harness.report.plain import NAME, SENTENCE, name_of, plain
+from harness.report.plots.ecdf import Distributions, distributions_of
 from harness.report.plots.style import VARIABLES
 from harness.report.plots.svg import file_of, inline
-from harness.store.read import read_columns, read_table
+from harness.report.sections import _quartiles, _stage
 
 
 @pytest.mark.parametrize(
@@ -61,11 +62,46 @@ def test_a_long_text_keeps_both_of_its_ends() -> None:
     ],
 )
 def test_a_text_is_only_text_in_markdown(text, shown) -> None:
-    assert escaped(text) == shown
+    assert markdown(text) == shown
 
 
 def test_a_sentence_may_hold_code() -> None:
-    assert said("run `harness ladder` and `a|b` *now*") == r"run `harness ladder` and `a\|b` \*now\*"
+    assert markdown_sentence("run `harness ladder` and `a|b` *now*") == r"run `harness ladder` and \`a\|b\` \*now\*"
+
+
+def test_a_cell_is_only_text() -> None:
+    assert markdown_row(("a\\|b", "", "@you")) == rf"| a\\\|b |   | @{APART}you |"
+
+
+def test_a_speed_up_that_was_not_measured_is_not_shown_as_one() -> None:
+    arm = {
+        "arm": "a",
+        "n": 25,
+        "accuracy": 0.94,
+        "difference_pp": 0.01,
+        "shrunk_pp": 0.0,
+        "speedup": 1.0,
+        "chance": 0.4,
+    }
+    arm |= {"speedup_by": "the same work as the control's", "kept": False, "reason": "x"}
+    steps = arm | {"speedup": 1.25, "speedup_by": "steps"}
+    (grid,) = _stage({"stage": "screen", "runs_per_arm": 25, "arms": [arm, steps]})
+    assert [row[5] for row in grid.rows] == ["the same work as the control's", "1.250× by steps"]
+
+
+@pytest.mark.parametrize(
+    ("total", "correct", "median"),
+    [(10_000, 9650, "96.50 %"), (100_000, 96_500, "96.500 %"), (25_000, 23_999, "95.996 %")],
+)
+def test_quartiles_have_the_decimals_that_they_need(total, correct, median) -> None:
+    control, candidate = pair(25)
+    for frame in (control, candidate):
+        frame["total"], frame["correct"] = total, correct
+    found = distributions_of(harness.compare(control, candidate, **PROMISE))
+    assert isinstance(found, Distributions)
+    assert {row[4] for row in _quartiles(found).rows} == {median}
+    near = replace(found, arms=tuple(replace(arm, accuracy=arm.accuracy * 0 + 0.95996) for arm in found.arms), total=0)
+    assert {row[4] for row in _quartiles(near).rows} == {"95.996 %"}, "the bar is 96 %, and it is missed"
 
 
 def test_what_decides_stands_first_and_what_does_not_is_folded() -> None:
@@ -116,18 +152,3 @@ def test_a_figure_on_a_page_takes_the_colours_of_the_page() -> None:
     assert ids[0] and not ids[0] & ids[1], "figures of one page share no id"
     assert one.replace("k1", "k2") == two
     assert [e.text for e in root][:2] == ["<T>", "D & E"]
-
-
-def test_some_columns_are_read_as_the_whole_table_would_have_them(tmp_path) -> None:
-    path = tmp_path / "runs.csv"
-    path.write_bytes(b'arm,seed,error\na,1,"x, ""y"""\nb,2,\n')
-    some, whole = read_columns(path, "x", {"arm", "error"}), read_table(path, "x")
-    assert some.rows == whole.rows == 2 and some.torn == 0
-    assert some.columns == {name: whole.columns[name] for name in ("arm", "error")}
-    path.write_bytes(path.read_bytes() + "c,ü".encode())
-    torn = read_columns(path, "x", {"arm"})
-    assert (torn.rows, torn.torn, torn.columns) == (2, 4, {"arm": ["a", "b"]})
-    assert (torn.rows, torn.torn) == (read_table(path, "x").rows, read_table(path, "x").torn)
-    path.write_text("arm,seed\na,1\nb\n")
-    with pytest.raises(StoreError, match="line 3: has 1 fields"):
-        read_columns(path, "x", {"arm"})
