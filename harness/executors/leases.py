@@ -39,6 +39,10 @@ class Lease:
     def plan(self) -> Invocation:
         return Invocation(self.blocks)
 
+    @property
+    def replicates(self) -> set[int]:
+        return {block.replicate for block in self.blocks}
+
     def enter(self, invocation: str) -> None:
         """A process start of its own: nothing in it is warm yet."""
         self.invocation, self.warm, self.ran = invocation, set(), False
@@ -62,6 +66,7 @@ class Leases:
     spared: dict[Pair, int] = field(default_factory=dict)
     losses: dict[Pair | str, int] = field(default_factory=dict)
     left_out: set[Pair] = field(default_factory=set)
+    lost_ids: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.tried, self.spared = dict(self.campaign.attempts), dict(self.campaign.attempts)
@@ -111,6 +116,8 @@ class Leases:
 
     def count(self, record: RunRecord) -> None:
         """Know of an attempt that is stored."""
+        if is_lost(record):
+            self.lost_ids.add(record.run_id)
         if record.warmup or record.replicate is None:
             return
         pair = (record.arm, record.replicate)
@@ -135,7 +142,9 @@ class Leases:
         return tried, {pair: n for pair, n in self.spared.items() if pair in mine}
 
     def has(self, record: RunRecord) -> bool:
-        """Whether this run is stored already: a machine that was given up for lost may speak again."""
+        """Whether this run, or this loss, is stored already: a machine that was given up for lost may speak again."""
+        if is_lost(record):
+            return record.run_id in self.lost_ids
         return not record.warmup and record.replicate is not None and (record.arm, record.replicate) in self.done
 
     def ended(self, lease: Lease) -> None:

@@ -462,9 +462,9 @@ class Element:
         state = State(self.campaign, writer.append)
         tally = Leases(self.campaign, state)
         tally.tried = dict(self.tried)
+        leases = list(iter(tally.take, None))
         for record in before:
             tally.count(record)
-        leases = list(iter(tally.take, None))
         cut = _under_way(tally, leases, before) if before else None
         for one in leases:
             if one is cut:
@@ -496,12 +496,18 @@ class Element:
 
 
 def _under_way(leases: Leases, candidates: Sequence[Lease], rows: Sequence[RunRecord]) -> Lease | None:
-    """The lease that a job was at after it wrote these rows, set to where it was; None where all its leases were done."""
+    """The lease that a job was at after it wrote these rows, set to where it was; None where all its leases were done.
+
+    `candidates` with all the blocks that the job was given. Where the last row is of another lease, or ended its invocation, the
+    job was at a process start that no row tells of.
+    """
     lease = next((one for one in candidates if leases.left_of(one)), None)
     if lease is None:
         return None
-    lease.enter(rows[-1].invocation or "" if rows else "")
-    mine = [row for row in rows if row.invocation == lease.invocation]
-    lease.warm = {row.arm for row in mine if row.warmup}
-    lease.ran = any(not row.warmup for row in mine)
+    lease.enter("")
+    mine = [row for row in rows if row.invocation == rows[-1].invocation]
+    if mine and not is_lost(mine[-1]) and {row.replicate for row in mine if not row.warmup} <= lease.replicates:
+        lease.enter(mine[-1].invocation or "")
+        lease.warm = {row.arm for row in mine if row.warmup}
+        lease.ran = any(not row.warmup for row in mine)
     return lease

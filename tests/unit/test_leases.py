@@ -67,6 +67,7 @@ def test_a_lost_machine_costs_the_run_that_it_was_at(campaign: Campaign) -> None
     assert (lost.arm, lost.replicate, lost.warmup, lost.status) == (second, lease.blocks[0].replicate, False, "crashed")
     assert (lost.invocation, lost.host, lost.error, lost.attempt) == ("i0", "node", "gone", 1)
     assert is_lost(lost) and rows[-1].record is lost
+    assert leases.has(lost) and not leases.has(replace(lost, run_id="another.lost")), "a loss is stored once as well"
     again = leases.take()
     assert again is lease and again.invocation == ""
     assert [block.arms for block in again.blocks] == [(second,), campaign.plan.invocations[0].blocks[1].arms]
