@@ -154,6 +154,11 @@ class Leases:
         if lease.ends < MOST_LOSSES and self.left_of(lease):
             self.waiting.append(lease)
 
+    def give_back(self, lease: Lease) -> None:
+        """Nobody has begun what is left of a lease: it waits again, as often as that happens."""
+        self.out -= 1
+        self.waiting.append(lease)
+
     def lost(self, lease: Lease, *, why: str, host: str | None, lane: str) -> RunRecord:
         """A machine is gone in the middle of its lease: the run it was at is a failed attempt that nobody is blamed for."""
         self.out -= 1

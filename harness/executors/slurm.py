@@ -85,11 +85,7 @@ class SlurmExecutor:
         leases = Leases(campaign, State(campaign, on_finished))
         lost: list[str] = []
         while batch := list(iter(leases.take, None)):
-            array = _Array(campaign, batch, leases, asked, self.tell)
-            lost += array.run()
-            for lease in batch:
-                if lease not in array.cut_off:
-                    leases.ended(lease)
+            lost += _Array(campaign, batch, leases, asked, self.tell).run()
         return Result(dict(leases.state.given_up), lost)
 
     def take_up(self, folder: Path, on_finished: Callable[[Finished], None]) -> dict[str, int]:
@@ -245,10 +241,9 @@ class _Array:
     place: Path = field(init=False)
     jobs: Jobs = field(init=False)
     groups: Sequence[Sequence[Lease]] = ()
-    cut_off: list[Lease] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Everything that the jobs make, stored; a sentence where some ended without their last line."""
+        """Everything that the jobs make, stored, and every lease given back; a sentence where some ended without their last line."""
         elements = self._elements()
         self._submit(elements)
         reader = SpoolReader(self.place)
@@ -342,14 +337,22 @@ class _Array:
                 forget(self.place)
                 raise UsageError(f"{facts['refusal']} No run was lost; the same command goes on.")
         silent = [number for number in range(len(elements)) if str(number) not in reader.ended]
+        for number, group in enumerate(self.groups):
+            cut = (
+                _under_way(self.leases, group, rows_of_shard(Path(elements[number].shard)))
+                if number in silent
+                else None
+            )
+            for lease in group:
+                if lease is cut:
+                    self.leases.lost(lease, why="its job ended early", host=None, lane=elements[number].lane)
+                elif number in silent:
+                    self.leases.give_back(lease)
+                else:
+                    self.leases.ended(lease)
         if not silent:
             forget(self.place)
             return []
-        for number in silent:
-            lease = _under_way(self.leases, self.groups[number], rows_of_shard(Path(elements[number].shard)))
-            if lease is not None:
-                self.cut_off.append(lease)
-                self.leases.lost(lease, why="its job ended early", host=None, lane=elements[number].lane)
         kept = self.place.parents[1] / FAILED / self.place.name
         kept.parent.mkdir(exist_ok=True)
         self.place.rename(kept)

@@ -121,6 +121,15 @@ def test_an_arm_that_was_given_up_on_one_machine_is_tried_elsewhere_and_not_for_
     assert starts == 2 * MOST_LOSSES and not leases.unfinished
 
 
+def test_a_lease_that_nobody_began_waits_as_often_as_that_happens(campaign: Campaign) -> None:
+    leases, _ = leases_of(campaign)
+    for _ in range(3 * MOST_LOSSES):
+        lease = leases.take()
+        assert lease is not None
+        leases.give_back(lease)
+    assert [lease.warmups for lease in leases.waiting] in ([0, 2], [2, 0]) and not leases.out
+
+
 def node(name: str, cores: float, gpus: float = 0) -> dict[str, Any]:
     return {"NodeID": name, "NodeManagerAddress": f"10.0.0.{name}", "Resources": {"CPU": cores, "GPU": gpus}}
 
