@@ -32,8 +32,10 @@ from harness.executors.spool import (
     SpoolWriter,
     forget,
     rows_of_shard,
+    set_aside,
     spool_of,
     submissions,
+    take_late,
 )
 from harness.model.run import RunRecord, utc_now
 from harness.plugins import ACCELERATED
@@ -41,12 +43,12 @@ from harness.provenance import host_name
 from harness.store.append import LineFile
 
 DEFAULT_MINUTES, DEFAULT_POLL_S, DEFAULT_SIGNAL_S = 240, 2.0, 90
+DEFAULT_GRACE_S = 60.0
+"""A client of NFS may show for so long (acregmax, acdirmax) what was there before another machine wrote."""
 MOST_TIMEOUTS = 20
 """How often an element may reach its time limit and be requeued."""
 MOST_ELEMENTS = 1000
 """Of one array: Slurm takes 1001 by default (MaxArraySize); more invocations share elements, one after another."""
-FAILED = "failed-jobs"
-"""Beside `runs.csv`: what jobs that ended early said."""
 CUT_OFF = "the job was preempted, at its time limit, or lost its node"
 CLUSTERS = ("slurm", "local", "debug")
 
@@ -68,6 +70,7 @@ class SlurmExecutor:
         "exclusive": "true: no other job on the node, and times count (default without a GPU); false: the shared lane",
         "setup": "a line of shell before each element, such as `module load cuda`",
         "poll": f"seconds between two looks at the spool (default: {DEFAULT_POLL_S:g})",
+        "grace": f"seconds in which the files of jobs that are gone are looked at again (default: {DEFAULT_GRACE_S:g})",
         "cluster": "slurm, or submitit's own for a try without Slurm: local (processes) or debug (in this process)",
     }
 
@@ -92,14 +95,19 @@ class SlurmExecutor:
         """Wait for the jobs of an earlier campaign, storing what they write, until none is left."""
         asked = Asked.of(self.settings)
         intake = Intake(folder, on_finished)
-        for place, description in submissions(folder):
+        take_late(folder, intake)
+        for place, description in submissions(spool_of(folder)):
             jobs = Jobs(str(description.get("cluster")), [str(job) for job in description.get("jobs", [])])
-            reader = SpoolReader(place)
+            reader, elements = SpoolReader(place), int(description.get("elements", 0))
             if jobs.running():
                 self.tell(f"slurm: waiting for jobs of an earlier command ({', '.join(jobs.ids[:3])})")
-            for finished in _until_quiet(reader, jobs, int(description.get("elements", 0)), asked.poll_s):
+            grace_s = 0.0 if description.get("cancelled") else asked.grace_s
+            for finished in _until_quiet(reader, jobs, elements, asked.poll_s, grace_s):
                 intake.take(finished)
-            forget(place)
+            if len(reader.ended) >= elements:
+                forget(place)
+            else:
+                self.tell(f"slurm: elements of {jobs.array} ended early; their logs are in {set_aside(place) / 'logs'}")
         return intake.facts()
 
     def preview(self, campaign: Campaign) -> str:
@@ -143,6 +151,7 @@ class Asked:
     minutes: float
     signal_s: float
     poll_s: float
+    grace_s: float
     cpus: int | None
     gpus: int | None
     mem_gb: float | None
@@ -165,6 +174,7 @@ class Asked:
             minutes=_number(settings, "minutes") or DEFAULT_MINUTES,
             signal_s=_number(settings, "signal_s") or DEFAULT_SIGNAL_S,
             poll_s=_number(settings, "poll") or (0.05 if cluster != "slurm" else DEFAULT_POLL_S),
+            grace_s=_number(settings, "grace") or (0.0 if cluster != "slurm" else DEFAULT_GRACE_S),
             cpus=None if cpus is None else int(cpus),
             gpus=None if gpus is None else int(gpus),
             mem_gb=_number(settings, "mem_gb"),
@@ -248,7 +258,7 @@ class _Array:
         self._submit(elements)
         reader = SpoolReader(self.place)
         try:
-            for finished in _until_quiet(reader, self.jobs, len(elements), self.asked.poll_s):
+            for finished in _until_quiet(reader, self.jobs, len(elements), self.asked.poll_s, self.asked.grace_s):
                 self._take(finished)
         except KeyboardInterrupt:
             self._stop()
@@ -328,14 +338,10 @@ class _Array:
         self.jobs.cancel()
         with contextlib.suppress(OSError):
             facts = json.loads((self.place / SUBMISSION).read_text(encoding="utf-8"))
-            self._describe(facts | {"elements": 0, "cancelled": True})
+            self._describe(facts | {"cancelled": True})
 
     def _after(self, reader: SpoolReader, elements: Sequence[Element]) -> list[str]:
         """What went wrong: an element that refused, or one that ended without its last line; its logs are kept."""
-        for facts in reader.ended.values():
-            if facts.get("refusal"):
-                forget(self.place)
-                raise UsageError(f"{facts['refusal']} No run was lost; the same command goes on.")
         silent = [number for number in range(len(elements)) if str(number) not in reader.ended]
         for number, group in enumerate(self.groups):
             cut = (
@@ -350,13 +356,13 @@ class _Array:
                     self.leases.give_back(lease)
                 else:
                     self.leases.ended(lease)
-        if not silent:
-            forget(self.place)
-            return []
-        kept = self.place.parents[1] / FAILED / self.place.name
-        kept.parent.mkdir(exist_ok=True)
-        self.place.rename(kept)
+        kept = set_aside(self.place) if silent else None
         forget(self.place)
+        for facts in reader.ended.values():
+            if facts.get("refusal"):
+                raise UsageError(f"{facts['refusal']} No run was lost; the same command goes on.")
+        if kept is None:
+            return []
         shown = ", ".join(map(str, silent[:8]))
         line = f"elements {shown} of {self.jobs.array} ended early; their logs are in {kept / 'logs'}"
         self.tell(f"slurm: {line}")
@@ -368,16 +374,20 @@ def _mapped(made: Any, elements: Sequence[Element]) -> list[Any]:
         return [made.submit(element) for element in elements]
 
 
-def _until_quiet(reader: SpoolReader, jobs: Jobs, elements: int, poll_s: float) -> Iterator[Finished]:
-    """Every attempt of a submission as it comes, until all elements said that they ended, or no job is left."""
+def _until_quiet(reader: SpoolReader, jobs: Jobs, elements: int, poll_s: float, grace_s: float) -> Iterator[Finished]:
+    """Every attempt of a submission as it comes, until all elements said that they ended, or no job was left for `grace_s`."""
+    gone_at = math.inf
     while True:
+        before = time.monotonic()
         yield from reader.new()
-        if len(reader.ended) >= elements:
+        if len(reader.ended) >= elements or before - gone_at >= grace_s:
             return
-        if not jobs.running():
-            yield from reader.new()  # what came between the two looks
-            return
-        time.sleep(poll_s)
+        if jobs.running():
+            gone_at = math.inf
+            time.sleep(poll_s)
+        else:
+            gone_at = min(gone_at, time.monotonic())
+            time.sleep(min(poll_s, grace_s))
 
 
 @dataclass
@@ -398,7 +408,7 @@ class Jobs:
             return self._in_queue()
         if self.handles:
             return any(_is_at_work(handle) for handle in self.handles)
-        return self.cluster == "local" and any(Path(f"/proc/{job}").exists() for job in self.ids)
+        return self.cluster == "local" and any(_lives(job) for job in self.ids)
 
     def _in_queue(self) -> bool:
         """By squeue, which every Slurm has; one that cannot be asked now may still be at work."""
@@ -421,6 +431,14 @@ class Jobs:
         for handle in self.handles:
             with contextlib.suppress(Exception):
                 handle.cancel()
+
+
+def _lives(process: str) -> bool:
+    """Whether a process is there and has not ended; a child that nobody asked about stays in the table."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2][:1] != "Z"
+    except OSError:
+        return False
 
 
 def _is_at_work(handle: Any) -> bool:
