@@ -103,9 +103,9 @@ class Leases:
         allowed = self.spared.get(pair, 0) + self.campaign.retries + 1
         return pair not in self.done and pair not in self.left_out and self.tried.get(pair, 0) < allowed
 
-    def note(self, lease: Lease, finished: Finished) -> None:
+    def note(self, lease: Lease, finished: Finished, machine: str = "") -> None:
         """Store an attempt that came back."""
-        self.state.report(finished)
+        self.state.report(finished, machine=machine)
         record = finished.record
         if record.invocation != lease.invocation:
             lease.enter(record.invocation or "")

@@ -106,7 +106,7 @@ def test_a_night_of_losses_gives_no_arm_up_and_a_run_that_kills_machines_is_left
     lease = leases.take()
     assert lease is not None
     assert (poison["arm"], poison["replicate"]) not in {(a, b.replicate) for b in lease.blocks for a in b.arms}
-    assert leases.state.failures == {poison["arm"]: 1}, "now, and only now, it counts as a failure of its arm"
+    assert leases.state.failures == {(poison["arm"], ""): 1}, "now, and only now, it counts as a failure of its arm"
 
 
 def test_an_arm_that_was_given_up_on_one_machine_is_tried_elsewhere_and_not_for_ever(campaign: Campaign) -> None:
@@ -119,6 +119,31 @@ def test_an_arm_that_was_given_up_on_one_machine_is_tried_elsewhere_and_not_for_
                 leases.note(lease, made(campaign, lease, "a", number))
         leases.ended(lease)
     assert starts == 2 * MOST_LOSSES and not leases.unfinished
+
+
+def test_an_arm_that_only_fails_on_one_of_several_machines_is_not_given_up_everywhere(campaign: Campaign) -> None:
+    leases, _ = leases_of(campaign)
+    leases.state.machines = {"sick", "well"}
+    lease, other = leases.take(), leases.take()
+    assert lease is not None and other is not None
+    for number in (0, 1, 0):
+        leases.note(lease, made(campaign, lease, "a", number, status="crashed"), "sick")
+    assert leases.state.failing("sick") == {"a"} and not leases.state.given_up
+    for number in (0, 1):
+        leases.note(other, made(campaign, other, "a", number, status="crashed"), "well")
+    assert not leases.state.given_up
+    leases.note(other, made(campaign, other, "a", 0, status="crashed"), "well")
+    assert set(leases.state.given_up) == {"a"}, "two machines agree"
+
+
+def test_an_arm_that_only_fails_where_no_other_machine_is_left_is_given_up(campaign: Campaign) -> None:
+    leases, _ = leases_of(campaign)
+    leases.state.machines = {"alone"}
+    lease = leases.take()
+    assert lease is not None
+    for number in (0, 1, 0):
+        leases.note(lease, made(campaign, lease, "a", number, status="crashed"), "alone")
+    assert set(leases.state.given_up) == {"a"}
 
 
 def test_a_lease_that_nobody_began_waits_as_often_as_that_happens(campaign: Campaign) -> None:
@@ -159,6 +184,12 @@ def test_fewer_workers_take_fewer_seats_and_more_share_them() -> None:
     assert [(s.node, s.cpus) for s in shared] == [("1", 5), ("2", 0.3333), ("1", 5), ("2", 0.3333), ("1", 5)]
     assert all(s.crowded for s in shared) and len(set(shared)) == 5
     assert spots_of([], accelerated=False, workers=3, cpus=None) == []
+
+
+def test_a_node_that_refused_gets_no_seat_and_leaves_the_gpus_wanted() -> None:
+    nodes = [node("1", 16, 2), node("2", 8)]
+    assert spots_of(nodes, accelerated=True, workers=None, cpus=None, without={"1"}) == []
+    assert [s.node for s in spots_of(nodes, accelerated=False, workers=1, cpus=None, without={"1"})] == ["2"]
 
 
 def test_an_invocation_that_leaves_cores_to_others_is_not_alone() -> None:
