@@ -32,6 +32,8 @@ class RunReport:
     repairs: tuple[str, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
     """The last error of each arm that had one in this campaign."""
+    lost: tuple[str, ...] = ()
+    """What the executor says of machines that were lost or could not be used."""
 
     @property
     def missing(self) -> dict[str, int]:
@@ -91,7 +93,7 @@ def run(
                 raise
             losses = {"lost": result.lost} if result.lost else {}
             logger.note("campaign-end", completed=completed, given_up=result.given_up, **losses)
-            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs), failed)
+            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs), failed, tuple(result.lost))
     finally:
         lock.release()
 
@@ -283,11 +285,17 @@ def require_complete(report: RunReport, *, otherwise: str = "") -> None:
     parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
     told = {arm: f"{arm} was given up: {error}" for arm, error in report.given_up.items()}
     told |= {arm: f"{arm} failed: {report.failed[arm]}" for arm in report.missing if arm in report.failed.keys() - told}
-    reasons = [f" {shortened(' '.join(text.split()), 600)}." for text in told.values()]
+    machines = f"of {len(report.lost)} losses of machines the last: {report.lost[-1]}" if report.lost else ""
+    reasons = [f" {shortened(' '.join(text.split()), 600)}." for text in (*told.values(), machines) if text]
+    advice = (
+        "See to the machines (or to the trainer, if its runs end them)"
+        if machines
+        else "Mend the trainer or raise timeout_s"
+    )
     raise IncompleteError(
         f"Some runs could not be had. {'; '.join(parts)}.{''.join(reasons)} "
         f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "
-        "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing." + otherwise
+        f"{advice}, then give the same command again: it tries what is missing." + otherwise
     )
 
 

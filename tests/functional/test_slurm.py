@@ -175,6 +175,26 @@ def test_invocations_that_never_started_are_not_given_up_with_their_job(paused, 
     assert len(submissions) == 4
 
 
+def test_why_machines_could_not_be_used_is_told_at_the_end(paused, monkeypatch, capsys) -> None:
+    """Every job dies before it wrote a line; with -q nothing else is told."""
+    submit = slurm_executor._Array._submit
+
+    def submit_and_kill(self, elements) -> None:
+        submit(self, elements)
+        for job in self.jobs.ids:
+            os.kill(int(job), signal.SIGKILL)
+
+    monkeypatch.chdir(paused)
+    monkeypatch.setattr(slurm_executor._Array, "_submit", submit_and_kill)
+    command = ["run", "p.toml", "--seeds", "2", "--set", "invocations=1", "-q"]
+    assert run_in_process([*command, "--executor", "slurm", "--executor-option", "cluster=local"]) == 5
+    told = capsys.readouterr().err
+    assert (
+        "losses of machines the last: elements 0 of" in told and "failed-jobs" in told and "See to the machines" in told
+    )
+    assert "Mend the trainer" not in told
+
+
 GPU = """\
 from pathlib import Path
 
