@@ -286,8 +286,8 @@ class _Array:
         for number, leases in enumerate(self.groups):
             tried, spared = self.leases.counts_of(*leases)
             plan = replace(portable.plan, invocations=tuple(lease.plan for lease in leases))
-            own = replace(portable, plan=plan, attempts=spared, warmups=portable.warmups + leases[0].warmups)
-            elements.append(Element(own, tried, str(self.place / f"{number}.jsonl"), str(Path.cwd()), lane))
+            own, warmups = replace(portable, plan=plan, attempts=spared), tuple(lease.warmups for lease in leases)
+            elements.append(Element(own, tried, str(self.place / f"{number}.jsonl"), str(Path.cwd()), lane, warmups))
         return elements
 
     def _submit(self, elements: list[Element]) -> None:
@@ -455,13 +455,17 @@ def _is_at_work(handle: Any) -> bool:
 
 @dataclass
 class Element:
-    """What one job runs: the invocations of its campaign's plan, into the file `shard`. It can be started again at any time."""
+    """What one job runs: the invocations of its campaign's plan, into the file `shard`. It can be started again at any time.
+
+    `warmups`: those of the whole campaign before each of the invocations, so that no two have a seed in common.
+    """
 
     campaign: Campaign
     tried: Mapping[tuple[str, int], int]
     shard: str
     folder: str
     lane: str
+    warmups: Sequence[int]
 
     def __call__(self) -> None:
         with contextlib.suppress(OSError):
@@ -471,18 +475,19 @@ class Element:
         mended.mend()
         mended.close()
         before = rows_of_shard(path)
-        writer = SpoolWriter(path)
-        problem = refusal(self.campaign)
-        if problem:
-            writer.end(refusal=problem)
-            return
-        with contextlib.closing(writer):
-            self._run_all(writer, before)
+        with contextlib.closing(SpoolWriter(path)) as writer:
+            problem = refusal(self.campaign)
+            if problem:
+                writer.end(refusal=problem)
+            else:
+                self._run_all(writer, before)
 
     def _run_all(self, writer: SpoolWriter, before: Sequence[RunRecord]) -> None:
         state = State(self.campaign, writer.append)
         tally = Leases(self.campaign, state)
         tally.tried = dict(self.tried)
+        for lease, warmups in zip(tally.waiting, self.warmups, strict=True):
+            lease.warmups = warmups
         leases = list(iter(tally.take, None))
         for record in before:
             tally.count(record)

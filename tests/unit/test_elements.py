@@ -34,7 +34,10 @@ def element_of(folder: Path, *, seeds: int = 4, invocations: int = 1) -> Element
     )
     known = {arm: Provenance(info.code_hash({})) for arm, info in infos.items()}
     campaign = Campaign(experiment, plan, infos, known, slot=5, experiment_hash="h").portable()
-    return Element(campaign, {}, str(folder / "0.jsonl"), str(folder), "exclusive")
+    warmups = [
+        10 * number for number in range(invocations)
+    ]  # before each of the invocations that this element has of them
+    return Element(campaign, {}, str(folder / "0.jsonl"), str(folder), "exclusive", warmups)
 
 
 @contextmanager
@@ -89,3 +92,25 @@ def test_a_cut_between_two_invocations_of_an_element_is_a_start_of_the_second(
     is_whole(rows, 4)
     (lost,) = [row for row in rows if row.status != "completed"]
     assert lost.warmup and [row.run_id for row in rows if row.invocation == lost.invocation] == [lost.run_id]
+
+
+def test_each_invocation_of_an_element_has_the_warm_ups_that_the_campaign_gave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    element = element_of(tmp_path, invocations=2)
+    element()
+    warm = [row.seed for row in rows_of_shard(Path(element.shard)) if row.warmup]
+    assert warm == [element.campaign.warmup_seed(number) for number in (0, 1, 10, 11)]
+
+
+def test_an_element_that_refuses_says_so_and_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    element = element_of(tmp_path)
+    (tmp_path / "a.py").write_text(TRAIN + "# another version\n")
+    element()
+    assert "its code there is" in Path(element.shard).read_text()
+    opened = [fd.readlink() for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+    assert Path(element.shard) not in opened
