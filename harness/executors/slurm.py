@@ -302,10 +302,7 @@ class _Array:
                 made = submitit.SlurmExecutor(folder=str(logs), max_num_timeout=MOST_TIMEOUTS)
             except RuntimeError as problem:
                 forget(self.place)
-                raise UsageError(
-                    "There is no Slurm on this machine (no program srun on PATH). Give the command on a login node of the cluster; "
-                    "--executor-option cluster=local tries the same with processes here."
-                ) from problem
+                raise _no_slurm("srun") from problem
             made.update_parameters(**_slurm_parameters(self.asked, self.campaign))
         elif self.asked.cluster == "local":
             made = submitit.LocalExecutor(folder=str(logs), max_num_timeout=MOST_TIMEOUTS)
@@ -335,7 +332,10 @@ class _Array:
             self.leases.count(record)
 
     def _stop(self) -> None:
-        self.jobs.cancel()
+        try:
+            self.jobs.cancel()
+        except UsageError as problem:
+            self.tell(f"slurm: the jobs go on: {problem}")
         with contextlib.suppress(OSError):
             facts = json.loads((self.place / SUBMISSION).read_text(encoding="utf-8"))
             self._describe(facts | {"cancelled": True})
@@ -415,10 +415,7 @@ class Jobs:
         roots = sorted({job.partition("_")[0] for job in self.ids})
         if not roots:
             return False
-        asked = subprocess.run(
-            ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(roots)}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        asked = _told_by("squeue", "--noheader", "--format=%i", f"--jobs={','.join(roots)}")
         if asked.returncode != 0:
             return "invalid job id" not in asked.stderr.lower()
         return bool(asked.stdout.strip())
@@ -426,11 +423,26 @@ class Jobs:
     def cancel(self) -> None:
         if self.cluster == "slurm":
             roots = sorted({job.partition("_")[0] for job in self.ids})
-            subprocess.run(["scancel", *roots], capture_output=True, check=False)
+            _told_by("scancel", *roots)
             return
         for handle in self.handles:
             with contextlib.suppress(Exception):
                 handle.cancel()
+
+
+def _told_by(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a program of Slurm answers. Raises UsageError where it is not there."""
+    try:
+        return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as problem:
+        raise _no_slurm(program) from problem
+
+
+def _no_slurm(program: str) -> UsageError:
+    return UsageError(
+        f"There is no Slurm on this machine (no program {program} on PATH). Give the command on a login node of the cluster; for a new "
+        "store --executor-option cluster=local tries the same with processes here."
+    )
 
 
 def _lives(process: str) -> bool:
@@ -486,8 +498,8 @@ class Element:
         state = State(self.campaign, writer.append)
         tally = Leases(self.campaign, state)
         tally.tried = dict(self.tried)
-        for lease, warmups in zip(tally.waiting, self.warmups, strict=True):
-            lease.warmups = warmups
+        for one, warmups in zip(tally.waiting, self.warmups, strict=True):
+            one.warmups = warmups
         leases = list(iter(tally.take, None))
         for record in before:
             tally.count(record)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.errors import StoreError
+from harness.errors import StoreError, UsageError
 from harness.executors.base import Finished
 from harness.executors.slurm import Jobs, SlurmExecutor, _until_quiet
 from harness.executors.spool import Intake, SpoolReader, SpoolWriter, finished_of, has_spool, line_of, take_up
@@ -131,6 +131,13 @@ def test_a_submission_without_its_last_lines_is_kept_and_looked_at_once_more(tmp
     assert next_command(tmp_path) == {"rows": 1, "known": 2, "repeated": 0}
     assert stored(tmp_path) == ["i.0", "i.1", "i.2"]
     assert (kept / "0.jsonl").exists() and not has_spool(tmp_path / "x")
+
+
+@pytest.mark.parametrize(("ask", "program"), [(Jobs.running, "squeue"), (Jobs.cancel, "scancel")])
+def test_where_slurm_is_not_there_it_is_said_so(monkeypatch: pytest.MonkeyPatch, ask: Any, program: str) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UsageError, match=rf"no Slurm on this machine \(no program {program} on PATH\).*login node"):
+        ask(Jobs("slurm", ["7_0"]))
 
 
 def test_of_cancelled_jobs_nothing_stays_once_their_last_rows_are_stored(tmp_path: Path) -> None:
