@@ -53,6 +53,24 @@ def is_lost(record: RunRecord) -> bool:
     return record.run_id.endswith(LOST)
 
 
+class Runs:
+    """A set of runs in a byte each, so that a campaign of any length fits into a driver."""
+
+    def __init__(self) -> None:
+        self._arms: dict[str, bytearray] = {}
+
+    def add(self, pair: Pair) -> None:
+        arm, replicate = pair
+        marks = self._arms.setdefault(arm, bytearray())
+        marks.extend(bytes(max(0, replicate + 1 - len(marks))))
+        marks[replicate] = 1
+
+    def __contains__(self, pair: Pair) -> bool:
+        arm, replicate = pair
+        marks = self._arms.get(arm, b"")
+        return replicate < len(marks) and marks[replicate] == 1
+
+
 @dataclass
 class Leases:
     """The leases of one campaign; `state` stores their attempts and knows which arms are given up."""
@@ -61,7 +79,7 @@ class Leases:
     state: State
     waiting: deque[Lease] = field(default_factory=deque)
     out: int = 0
-    done: set[Pair] = field(default_factory=set)
+    done: Runs = field(default_factory=Runs)
     tried: dict[Pair, int] = field(default_factory=dict)
     spared: dict[Pair, int] = field(default_factory=dict)
     losses: dict[Pair | str, int] = field(default_factory=dict)
@@ -123,6 +141,8 @@ class Leases:
         pair = (record.arm, record.replicate)
         if record.status == "completed":
             self.done.add(pair)
+            for counts in (self.tried, self.spared, self.losses):
+                counts.pop(pair, None)
             return
         self.tried[pair] = self.tried.get(pair, 0) + 1
         if is_lost(record):

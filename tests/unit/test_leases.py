@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.app.preparing import trainer_infos
-from harness.design.plan import make_plan
+from harness.design.plan import Block, Invocation, make_plan
 from harness.errors import UsageError
 from harness.executors.base import Campaign, Finished, Provenance
 from harness.executors.leases import MOST_LOSSES, Lease, Leases, is_lost
@@ -144,6 +145,24 @@ def test_an_arm_that_only_fails_where_no_other_machine_is_left_is_given_up(campa
     for number in (0, 1, 0):
         leases.note(lease, made(campaign, lease, "a", number, status="crashed"), "alone")
     assert set(leases.state.given_up) == {"a"}
+
+
+def test_what_a_driver_remembers_of_a_run_that_is_done_is_a_byte(campaign: Campaign) -> None:
+    replicates, arms = 4_000, ("a", "b")
+    blocks = tuple(Block(number, number, arms) for number in range(replicates))
+    leases, _ = leases_of(replace(campaign, plan=replace(campaign.plan, invocations=(Invocation(blocks),))))
+    lease = leases.take()
+    assert lease is not None
+    failed, completed = made(campaign, lease, "a", 0, status="crashed").record, made(campaign, lease, "a", 0).record
+    tracemalloc.start()
+    for number in range(replicates):
+        for arm in arms:
+            leases.count(replace(failed, arm=arm, replicate=number))
+            leases.count(replace(completed, arm=arm, replicate=number))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 4 * replicates * len(arms), "bytes: a set of pairs takes a hundred a run"
+    assert not leases.left_of(lease) and leases.counts_of(lease) == ({}, {})
 
 
 def test_a_lease_that_nobody_began_waits_as_often_as_that_happens(campaign: Campaign) -> None:
