@@ -86,6 +86,8 @@ def run(
                 if on_finished is not None:
                     on_finished(finished)
 
+            if hasattr(executor, "together"):
+                executor.together = logger.together
             try:
                 result = executor.run(campaign, store)
             except KeyboardInterrupt:
@@ -122,8 +124,10 @@ def _take_up(
             if on_finished is not None:
                 on_finished(finished)
 
-        waiting = getattr(executor, "take_up", take_up)
-        taken = waiting(folder, store)
+        if hasattr(executor, "together"):
+            executor.together = logger.together
+        waiting = getattr(executor, "take_up", None)
+        taken = waiting(folder, store) if waiting else take_up(folder, store, logger.together)
         logger.note("taken-up", **taken)
 
 

@@ -15,7 +15,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from harness.executors.spool import (
     Intake,
     SpoolReader,
     SpoolWriter,
+    Together,
     forget,
     rows_of_shard,
     set_aside,
@@ -77,6 +78,7 @@ class SlurmExecutor:
     def __init__(self) -> None:
         self.settings: dict[str, str] = {}
         self.tell: Callable[[str], None] = lambda line: None
+        self.together: Together = contextlib.nullcontext
 
     def check(self) -> None:
         """Raises UsageError for an option's value that cannot be."""
@@ -88,13 +90,13 @@ class SlurmExecutor:
         leases = Leases(campaign, State(campaign, on_finished))
         lost: list[str] = []
         while batch := list(iter(leases.take, None)):
-            lost += _Array(campaign, batch, leases, asked, self.tell).run()
+            lost += _Array(campaign, batch, leases, asked, self.tell, self.together).run()
         return Result(dict(leases.state.given_up), lost)
 
     def take_up(self, folder: Path, on_finished: Callable[[Finished], None]) -> dict[str, int]:
         """Wait for the jobs of an earlier campaign, storing what they write, until none is left."""
         asked = Asked.of(self.settings)
-        intake = Intake(folder, on_finished)
+        intake = Intake(folder, on_finished, self.together)
         take_late(folder, intake)
         for place, description in submissions(spool_of(folder)):
             jobs = Jobs(str(description.get("cluster")), [str(job) for job in description.get("jobs", [])])
@@ -102,8 +104,8 @@ class SlurmExecutor:
             if jobs.running():
                 self.tell(f"slurm: waiting for jobs of an earlier command ({', '.join(jobs.ids[:3])})")
             grace_s = 0.0 if description.get("cancelled") else asked.grace_s
-            for finished in _until_quiet(reader, jobs, elements, asked.poll_s, grace_s):
-                intake.take(finished)
+            for look in _looks(reader, jobs, elements, asked.poll_s, grace_s):
+                intake.take_all(look)
             if len(reader.ended) >= elements:
                 forget(place)
             else:
@@ -248,6 +250,7 @@ class _Array:
     leases: Leases
     asked: Asked
     tell: Callable[[str], None]
+    together: Together
     place: Path = field(init=False)
     jobs: Jobs = field(init=False)
     groups: Sequence[Sequence[Lease]] = ()
@@ -258,12 +261,11 @@ class _Array:
         self._submit(elements)
         reader = SpoolReader(self.place)
         try:
-            for finished in _until_quiet(reader, self.jobs, len(elements), self.asked.poll_s, self.asked.grace_s):
-                self._take(finished)
+            for look in _looks(reader, self.jobs, len(elements), self.asked.poll_s, self.asked.grace_s):
+                self._take_all(look)
         except KeyboardInterrupt:
             self._stop()
-            for finished in reader.new():
-                self._take(finished)
+            self._take_all(reader.new())
             raise
         except BaseException:
             self._stop()
@@ -325,11 +327,13 @@ class _Array:
         scratch.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         scratch.replace(path)
 
-    def _take(self, finished: Finished) -> None:
-        record = finished.record
-        if not self.leases.has(record):
-            self.leases.state.report(finished, blamed=not is_lost(record))
-            self.leases.count(record)
+    def _take_all(self, found: Iterable[Finished]) -> None:
+        with self.together():
+            for finished in found:
+                record = finished.record
+                if not self.leases.has(record):
+                    self.leases.state.report(finished, blamed=not is_lost(record))
+                    self.leases.count(record)
 
     def _stop(self) -> None:
         try:
@@ -374,12 +378,14 @@ def _mapped(made: Any, elements: Sequence[Element]) -> list[Any]:
         return [made.submit(element) for element in elements]
 
 
-def _until_quiet(reader: SpoolReader, jobs: Jobs, elements: int, poll_s: float, grace_s: float) -> Iterator[Finished]:
-    """Every attempt of a submission as it comes, until all elements said that they ended, or no job was left for `grace_s`."""
+def _looks(
+    reader: SpoolReader, jobs: Jobs, elements: int, poll_s: float, grace_s: float
+) -> Iterator[Iterator[Finished]]:
+    """What each look at a submission finds, until all elements said that they ended, or no job was left for `grace_s`."""
     gone_at = math.inf
     while True:
         before = time.monotonic()
-        yield from reader.new()
+        yield reader.new()
         if len(reader.ended) >= elements or before - gone_at >= grace_s:
             return
         if jobs.running():

@@ -15,7 +15,8 @@ import base64
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from harness.store.frames import read_columns
 from harness.store.read import holds_lines
 from harness.trainer import Metric
 
+Together = Callable[[], AbstractContextManager[None]]
 SPOOL = "spool"
 SUBMISSION = "submission.json"
 FAILED = "failed-jobs"
@@ -149,6 +151,7 @@ class Intake:
 
     folder: Path
     on_finished: Callable[[Finished], None]
+    together: Together = nullcontext
     rows: int = 0
     known: int = 0
     repeated: int = 0
@@ -164,6 +167,12 @@ class Intake:
             for arm, stage, replicate, status, warmup in zip(*columns, strict=True):
                 if status == "completed" and warmup.lower() != "true" and replicate:
                     self._done.add((arm, stage, replicate))
+
+    def take_all(self, found: Iterable[Finished]) -> None:
+        """Store what one look found, in one step."""
+        with self.together():
+            for finished in found:
+                self.take(finished)
 
     def take(self, finished: Finished) -> None:
         record = finished.record
@@ -196,14 +205,13 @@ def submissions(base: Path) -> list[tuple[Path, dict[str, Any]]]:
     return sorted(out, key=lambda found: str(found[1].get("at", "")))
 
 
-def take_up(folder: Path, on_finished: Callable[[Finished], None]) -> dict[str, int]:
+def take_up(folder: Path, on_finished: Callable[[Finished], None], together: Together = nullcontext) -> dict[str, int]:
     """Take in what jobs have written. Raises StoreError where some of them may still be at work."""
-    intake = Intake(folder, on_finished)
+    intake = Intake(folder, on_finished, together)
     take_late(folder, intake)
     for place, description in submissions(spool_of(folder)):
         reader = SpoolReader(place)
-        for finished in reader.new():
-            intake.take(finished)
+        intake.take_all(reader.new())
         if len(reader.ended) >= int(description.get("elements", 0)):
             forget(place)
         elif description.get("cancelled"):
@@ -221,8 +229,7 @@ def take_up(folder: Path, on_finished: Callable[[Finished], None]) -> dict[str, 
 def take_late(folder: Path, intake: Intake) -> None:
     """Take in what showed after a submission was set aside. That is done once; its logs stay, unless it was cancelled."""
     for place, description in submissions(folder / FAILED):
-        for finished in SpoolReader(place).new():
-            intake.take(finished)
+        intake.take_all(SpoolReader(place).new())
         if description.get("cancelled"):
             forget(place)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from harness.errors import StoreError, UsageError
 from harness.executors.base import Finished
-from harness.executors.slurm import Jobs, SlurmExecutor, _until_quiet
+from harness.executors.slurm import Jobs, SlurmExecutor, _looks
 from harness.executors.spool import Intake, SpoolReader, SpoolWriter, finished_of, has_spool, line_of, take_up
 from harness.logger import ExperimentLogger
 from harness.model.run import RunRecord
@@ -108,7 +109,8 @@ def test_what_a_file_system_shows_late_is_waited_for(tmp_path: Path) -> None:
     lines = b"".join(line_of(attempt(number)) for number in range(3)) + b'{"ended": {}}\n'
     late = threading.Timer(0.3, lambda: (tmp_path / "0.jsonl").write_bytes(lines))
     late.start()
-    found = list(_until_quiet(SpoolReader(tmp_path), Jobs("local", []), 1, 0.05, 20.0))
+    looks = _looks(SpoolReader(tmp_path), Jobs("local", []), 1, 0.05, 20.0)
+    found = [finished for look in looks for finished in look]
     late.join()
     assert [finished.record.run_id for finished in found] == ["i.0", "i.1", "i.2"]
 
@@ -131,6 +133,22 @@ def test_a_submission_without_its_last_lines_is_kept_and_looked_at_once_more(tmp
     assert next_command(tmp_path) == {"rows": 1, "known": 2, "repeated": 0}
     assert stored(tmp_path) == ["i.0", "i.1", "i.2"]
     assert (kept / "0.jsonl").exists() and not has_spool(tmp_path / "x")
+
+
+def test_all_that_one_look_finds_is_flushed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission(tmp_path, 40)
+    fsync, flushes = os.fsync, []
+
+    def counted(descriptor: int) -> None:
+        flushes.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    with ExperimentLogger("x", results=tmp_path) as logger:
+        logger.log(seed=0, accuracy=0.5, run_id="before")
+        monkeypatch.setattr(os, "fsync", counted)
+        assert take_up(tmp_path / "x", lambda f: logger.write(f.record), logger.together)["rows"] == 40
+    assert flushes == [tmp_path / "x" / "runs.csv"]
+    assert stored(tmp_path) == ["before", *(f"i.{number}" for number in range(40))]
 
 
 @pytest.mark.parametrize(("ask", "program"), [(Jobs.running, "squeue"), (Jobs.cancel, "scancel")])
