@@ -7,7 +7,7 @@ until it is stored before it begins the next; the driver serves one batch after 
 
 one      a row and its flush at a time, as today
 group    all rows that wait, with one flush for all of them: nothing is promised less
-spool    a shard for each host of eight workers, flushed there; the driver takes in whole shards in the background
+spool    a shard for each worker, flushed there; the driver looks at all of them every two seconds, and stores what it finds with one flush
 
 The costs are measured by `benchmarks.throughput`: `flush-ms` one flush to disk, `row-ms` what the driver does for one row besides (an
 answer read, checked, formatted), `ask-ms` the question to a worker. Printed: runs a second over all workers, the share of the workers' time
@@ -22,7 +22,8 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-HOST_WORKERS = 8
+LOOK_S, OPEN_S = 2.0, 20e-6
+"""Between two looks at the shards; for one shard that is opened and read from its offset, on a local disk."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,11 @@ def simulate(workers: int, way: str, costs: Costs, *, runs: int, seed: int = 1) 
 
 
 def _spooled(workers: int, costs: Costs, *, runs: int, seed: int) -> Found:
-    """Each host flushes for itself, so the hosts are simulated as drivers of eight; the driver's share is what it takes in."""
-    host = simulate(min(workers, HOST_WORKERS), "one", Costs(costs.flush, costs.row, costs.ask, costs.run, costs.spread),
-                    runs=max(2000, min(runs, 20_000)), seed=seed)  # fmt: skip
-    per_s = host.per_s * workers / min(workers, HOST_WORKERS)
-    batch_s = 1.0  # one flush a second for whatever came
-    busy = per_s * costs.row + costs.flush / batch_s
-    return Found(min(per_s, per_s / busy if busy > 1 else per_s), host.waiting, min(1.0, busy))
+    """Each worker flushes for itself, so each is simulated as the driver of one; the driver's share is what it takes in."""
+    one = simulate(1, "one", costs, runs=max(2000, min(runs, 20_000)), seed=seed)
+    per_s = one.per_s * workers
+    busy = per_s * costs.row + (costs.flush + workers * OPEN_S) / LOOK_S
+    return Found(min(per_s, per_s / busy if busy > 1 else per_s), one.waiting, min(1.0, busy))
 
 
 def _run_s(draw: random.Random, costs: Costs) -> float:

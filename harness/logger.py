@@ -16,7 +16,8 @@ import sys
 import threading
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.summary import Summary
+
+
+MOST_HELD = 10_000
+"""Rows that `together` keeps before it stores them."""
 
 
 class ExperimentLogger:
@@ -61,6 +66,7 @@ class ExperimentLogger:
         )
         self._runs.mend()
         self._metrics: LineFile | None = None
+        self._held: list[bytes] | None = None
 
     # --- writing --------------------------------------------------------------------------------------------
 
@@ -85,7 +91,29 @@ class ExperimentLogger:
             if correct_mask is not None:
                 self._write_mask(record.run_id, correct_mask)
             self._write_metrics(record.run_id, tuple(metrics))
-            self._runs.append(row_of(record, self._header))
+            if self._held is None:
+                self._runs.append(row_of(record, self._header))
+                return
+            self._held.append(row_of(record, self._header))
+            if len(self._held) >= MOST_HELD:
+                self._store_held()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written inside is stored in one step at its end: one flush for all rows, for whoever reads them from where they are
+        safe already. No row counts as stored before; an error on the way stores those before it."""
+        self._held = []
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._store_held()
+                self._held = None
+
+    def _store_held(self) -> None:
+        if self._held:
+            self._runs.append_all(b"".join(self._held))
+            self._held = []
 
     def write_rows(self, rows: Iterable[bytes]) -> None:
         """Write many finished rows in one step: all of them are stored, or none; in a new store however the writer ends."""

@@ -32,6 +32,8 @@ class RunReport:
     repairs: tuple[str, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
     """The last error of each arm that had one in this campaign."""
+    lost: tuple[str, ...] = ()
+    """What the executor says of machines that were lost or could not be used."""
 
     @property
     def missing(self) -> dict[str, int]:
@@ -84,6 +86,8 @@ def run(
                 if on_finished is not None:
                     on_finished(finished)
 
+            if hasattr(executor, "together"):
+                executor.together = logger.together
             try:
                 result = executor.run(campaign, store)
             except KeyboardInterrupt:
@@ -91,7 +95,7 @@ def run(
                 raise
             losses = {"lost": result.lost} if result.lost else {}
             logger.note("campaign-end", completed=completed, given_up=result.given_up, **losses)
-            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs), failed)
+            return RunReport(prepared, completed, result.given_up, tuple(logger.repairs), failed, tuple(result.lost))
     finally:
         lock.release()
 
@@ -120,8 +124,10 @@ def _take_up(
             if on_finished is not None:
                 on_finished(finished)
 
-        waiting = getattr(executor, "take_up", take_up)
-        taken = waiting(folder, store)
+        if hasattr(executor, "together"):
+            executor.together = logger.together
+        waiting = getattr(executor, "take_up", None)
+        taken = waiting(folder, store) if waiting else take_up(folder, store, logger.together)
         logger.note("taken-up", **taken)
 
 
@@ -283,21 +289,27 @@ def require_complete(report: RunReport, *, otherwise: str = "") -> None:
     parts = [f"{name}: {count} of {report.prepared.experiment.seeds} missing" for name, count in report.missing.items()]
     told = {arm: f"{arm} was given up: {error}" for arm, error in report.given_up.items()}
     told |= {arm: f"{arm} failed: {report.failed[arm]}" for arm in report.missing if arm in report.failed.keys() - told}
-    reasons = [f" {shortened(' '.join(text.split()).rstrip('.'), 600)}." for text in told.values()]
+    machines = f"of {len(report.lost)} losses of machines the last: {report.lost[-1]}" if report.lost else ""
+    reasons = [f" {shortened(' '.join(text.split()), 600)}." for text in (*told.values(), machines) if text]
     raise IncompleteError(
         f"Some runs could not be had. {'; '.join(parts)}.{''.join(reasons)} "
         f"Every attempt is recorded in {report.prepared.store.runs_path} (columns status and error). "
-        f"{_mending(told.values())}" + otherwise
+        f"{_mending(told.values(), machines)}" + otherwise
     )
 
 
-def _mending(errors: Iterable[str]) -> str:
-    """What to do about runs that failed with these errors."""
+def _mending(errors: Iterable[str], machines: str) -> str:
+    """What to do about runs that failed with these errors, or with their machines."""
     from harness.foreign import REFUSED_ARGUMENTS
 
     if any(REFUSED_ARGUMENTS in error for error in errors):
         return "Mend the setting (`--dry-run` shows how each arm is called) or the program, and run again."
-    return "Mend the trainer or raise timeout_s, then give the same command again: it tries what is missing."
+    what = (
+        "See to the machines (or to the trainer, if its runs end them)"
+        if machines
+        else "Mend the trainer or raise timeout_s"
+    )
+    return f"{what}, then give the same command again: it tries what is missing."
 
 
 def run_document(report: RunReport, judged: Comparison | None) -> dict[str, Any]:

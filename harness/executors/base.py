@@ -155,6 +155,8 @@ class Executor(Protocol):
     options   the names that `--executor-option` takes, each with what it means. `settings` is then set to what was given of them, as
               text, and `check()` raises UsageError for a value that cannot be
     tell      set, before `run`, to what shows a line to the user
+    together  set, before `run` and `take_up`: a context in which attempts are stored in one step, at its end; only for attempts that
+              are on a disk already
     take_up   `take_up(folder, on_finished)` stores what an earlier campaign of this store left on the way, before what is missing
               is planned
     preview   `preview(campaign)` is the text that it would submit to a scheduler, for `--dry-run`

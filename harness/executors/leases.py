@@ -39,6 +39,10 @@ class Lease:
     def plan(self) -> Invocation:
         return Invocation(self.blocks)
 
+    @property
+    def replicates(self) -> set[int]:
+        return {block.replicate for block in self.blocks}
+
     def enter(self, invocation: str) -> None:
         """A process start of its own: nothing in it is warm yet."""
         self.invocation, self.warm, self.ran = invocation, set(), False
@@ -49,6 +53,24 @@ def is_lost(record: RunRecord) -> bool:
     return record.run_id.endswith(LOST)
 
 
+class Runs:
+    """A set of runs in a byte each, so that a campaign of any length fits into a driver."""
+
+    def __init__(self) -> None:
+        self._arms: dict[str, bytearray] = {}
+
+    def add(self, pair: Pair) -> None:
+        arm, replicate = pair
+        marks = self._arms.setdefault(arm, bytearray())
+        marks.extend(bytes(max(0, replicate + 1 - len(marks))))
+        marks[replicate] = 1
+
+    def __contains__(self, pair: Pair) -> bool:
+        arm, replicate = pair
+        marks = self._arms.get(arm, b"")
+        return replicate < len(marks) and marks[replicate] == 1
+
+
 @dataclass
 class Leases:
     """The leases of one campaign; `state` stores their attempts and knows which arms are given up."""
@@ -57,11 +79,12 @@ class Leases:
     state: State
     waiting: deque[Lease] = field(default_factory=deque)
     out: int = 0
-    done: set[Pair] = field(default_factory=set)
+    done: Runs = field(default_factory=Runs)
     tried: dict[Pair, int] = field(default_factory=dict)
     spared: dict[Pair, int] = field(default_factory=dict)
     losses: dict[Pair | str, int] = field(default_factory=dict)
     left_out: set[Pair] = field(default_factory=set)
+    lost_ids: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.tried, self.spared = dict(self.campaign.attempts), dict(self.campaign.attempts)
@@ -98,9 +121,9 @@ class Leases:
         allowed = self.spared.get(pair, 0) + self.campaign.retries + 1
         return pair not in self.done and pair not in self.left_out and self.tried.get(pair, 0) < allowed
 
-    def note(self, lease: Lease, finished: Finished) -> None:
+    def note(self, lease: Lease, finished: Finished, machine: str = "") -> None:
         """Store an attempt that came back."""
-        self.state.report(finished)
+        self.state.report(finished, machine=machine)
         record = finished.record
         if record.invocation != lease.invocation:
             lease.enter(record.invocation or "")
@@ -111,11 +134,15 @@ class Leases:
 
     def count(self, record: RunRecord) -> None:
         """Know of an attempt that is stored."""
+        if is_lost(record):
+            self.lost_ids.add(record.run_id)
         if record.warmup or record.replicate is None:
             return
         pair = (record.arm, record.replicate)
         if record.status == "completed":
             self.done.add(pair)
+            for counts in (self.tried, self.spared, self.losses):
+                counts.pop(pair, None)
             return
         self.tried[pair] = self.tried.get(pair, 0) + 1
         if is_lost(record):
@@ -135,7 +162,9 @@ class Leases:
         return tried, {pair: n for pair, n in self.spared.items() if pair in mine}
 
     def has(self, record: RunRecord) -> bool:
-        """Whether this run is stored already: a machine that was given up for lost may speak again."""
+        """Whether this run, or this loss, is stored already: a machine that was given up for lost may speak again."""
+        if is_lost(record):
+            return record.run_id in self.lost_ids
         return not record.warmup and record.replicate is not None and (record.arm, record.replicate) in self.done
 
     def ended(self, lease: Lease) -> None:
@@ -144,6 +173,11 @@ class Leases:
         lease.ends += 1
         if lease.ends < MOST_LOSSES and self.left_of(lease):
             self.waiting.append(lease)
+
+    def give_back(self, lease: Lease) -> None:
+        """Nobody has begun what is left of a lease: it waits again, as often as that happens."""
+        self.out -= 1
+        self.waiting.append(lease)
 
     def lost(self, lease: Lease, *, why: str, host: str | None, lane: str) -> RunRecord:
         """A machine is gone in the middle of its lease: the run it was at is a failed attempt that nobody is blamed for."""

@@ -94,7 +94,10 @@ class State:
     campaign: Campaign
     on_finished: Callable[[Finished], None]
     given_up: dict[str, str] = field(default_factory=dict)
-    failures: dict[str, int] = field(default_factory=dict)
+    failures: dict[tuple[str, str], int] = field(default_factory=dict)
+    """In a row, by arm and machine."""
+    machines: set[str] = field(default_factory=set)
+    """Those that take part, where they are told apart: an arm that fails on one of several may run on the others."""
     failure: BaseException | None = None
     stopped: bool = False
     warmups: int = 0
@@ -130,9 +133,10 @@ class State:
             self.warmups += 1
             return self.warmups - 1
 
-    def report(self, finished: Finished, *, blamed: bool = True) -> None:
-        """Store the attempt, and count failures in a row; an arm that only fails is given up. A failure that is not the arm's
-        (`blamed` False: its machine was lost) is stored and not counted.
+    def report(self, finished: Finished, *, blamed: bool = True, machine: str = "") -> None:
+        """Store the attempt, and count failures in a row; an arm that only fails is given up: at once, or where `machine` tells
+        several apart, once it failed so on two of them. A failure that is not the arm's (`blamed` False: its machine was lost) is
+        stored and not counted.
         """
         record = finished.record
         with self.lock:
@@ -141,13 +145,18 @@ class State:
             self.on_finished(finished)
             if record.status == "completed":
                 if not record.warmup:  # an arm whose runs all fail is given up, also where it can be warmed up
-                    self.failures[record.arm] = 0
+                    self.failures[record.arm, machine] = self.failures[record.arm, ""] = 0
                 return
             if not blamed:
                 return
-            self.failures[record.arm] = self.failures.get(record.arm, 0) + 1
-            if self.failures[record.arm] >= GIVE_UP_AFTER:
+            self.failures[record.arm, machine] = self.failures.get((record.arm, machine), 0) + 1
+            failing = [where for (arm, where), n in self.failures.items() if arm == record.arm and n >= GIVE_UP_AFTER]
+            if "" in failing or len(failing) >= max(1, min(2, len(self.machines))):
                 self.given_up.setdefault(record.arm, record.error or record.status)
+
+    def failing(self, machine: str) -> set[str]:
+        """The arms that only fail there."""
+        return {arm for (arm, where), n in self.failures.items() if where == machine and n >= GIVE_UP_AFTER}
 
     def wanted(self, arms: Sequence[str]) -> tuple[str, ...]:
         with self.lock:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,9 +24,11 @@ from harness.executors.place import Facts, Place
 
 LOOK_EVERY_S = 5.0
 """How often the driver looks for nodes that came or went."""
-MOST_FAILED_STARTS = 3
-"""A seat that ended so often before it could say a word is left alone."""
+MOST_FAILURES = 3
+"""A seat that failed so often without an invocation between, or could not be started, is left alone."""
 DEFAULT_PATIENCE_S = 600.0
+STARTING_S = 120.0
+"""An actor that starts is waited for at least so long, however short the patience."""
 KNOCK_S = 10.0
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
 
@@ -159,18 +161,26 @@ def _alive(ray: Any) -> list[dict[str, Any]]:
 
 
 def spots_of(
-    nodes: Sequence[Mapping[str, Any]], *, accelerated: bool, workers: int | None, cpus: float | None
+    nodes: Sequence[Mapping[str, Any]],
+    *,
+    accelerated: bool,
+    workers: int | None,
+    cpus: float | None,
+    without: Collection[str] = (),
 ) -> list[Spot]:
     """The seats of a cluster, whole devices first: a GPU each where GPUs are wanted and there, else a node each.
 
     `nodes` as `ray.nodes()` describes them; `workers`: invocations at a time, more than there are devices share them; `cpus`: cores
-    of an invocation. A CPU invocation that leaves cores to others is crowded, as it cannot know what they do.
+    of an invocation; `without`: nodes that get none. A CPU invocation that leaves cores to others is crowded, as it cannot know what
+    they do.
     """
     wholes: list[Spot] = []
     on_gpus = accelerated and any(node["Resources"].get("GPU", 0) >= 1 for node in nodes)
     for node in nodes:
         name, address = str(node["NodeID"]), str(node["NodeManagerAddress"])
         cores, gpus = float(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0))
+        if name in without:
+            continue
         if on_gpus:
             share = _whole(cores / gpus) if gpus else 0.0
             wholes += [Spot(name, address, min(cpus or share, cores), 1.0, False, number) for number in range(gpus)]
@@ -204,7 +214,8 @@ class _Drive:
     patience_s: float
     tell: Callable[[str], None]
     seats: dict[Spot, Seat] = field(default_factory=dict)
-    failed_starts: dict[Spot, int] = field(default_factory=dict)
+    failures: dict[Spot, int] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
     machines: dict[str, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     looked: float = float("-inf")
@@ -218,8 +229,7 @@ class _Drive:
 
     def run(self) -> Result:
         try:
-            while self.leases.unfinished:
-                self._staff()
+            while self.leases.unfinished and self._staff():
                 self._hand_out()
                 if not self._listen():
                     break
@@ -228,21 +238,27 @@ class _Drive:
                 self._dismiss(seat)
         return Result(dict(self.state.given_up), self.lost)
 
-    def _staff(self) -> None:
-        """An actor on every spot that has none, as far as there is work for it."""
+    def _staff(self) -> bool:
+        """An actor on every spot that has none, as far as there is work for it; False where every node refused or failed."""
         if time.monotonic() - self.looked < LOOK_EVERY_S:
-            return
+            return True
         self.looked = time.monotonic()
         accelerated = any(info.accelerated for info in self.campaign.infos.values())
-        spots = spots_of(_alive(self.ray), accelerated=accelerated, workers=self.campaign.workers, cpus=self.cpus)
+        nodes = _alive(self.ray)
+        spots = spots_of(
+            nodes, accelerated=accelerated, workers=self.campaign.workers, cpus=self.cpus, without=self.refusals
+        )
+        free = [s for s in spots if s not in self.seats and self.failures.get(s, 0) < MOST_FAILURES]
+        if nodes and not free and not self.seats and (spots or self.refusals):
+            if not spots:
+                raise UsageError(f"{next(iter(self.refusals.values()))} No run was lost; the same command goes on.")
+            self._tell_lost("every node failed or refused")
+            return False
         idle = sum(1 for seat in self.seats.values() if seat.lease is None)
         most = self.campaign.workers or len(spots)
-        for spot in spots:
-            if idle >= len(self.leases.waiting) or len(self.seats) >= most:
-                return
-            if spot not in self.seats and self.failed_starts.get(spot, 0) < MOST_FAILED_STARTS:
-                self.seats[spot] = self._hire(spot)
-                idle += 1
+        for spot in free[: max(0, min(len(self.leases.waiting) - idle, most - len(self.seats)))]:
+            self.seats[spot] = self._hire(spot)
+        return True
 
     def _hire(self, spot: Spot) -> Seat:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -253,12 +269,17 @@ class _Drive:
             max_restarts=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(spot.node, soft=False),
         )
+        self.heard = time.monotonic()
         actor = made.remote(self.packed, str(Path.cwd()), os.nice(0))
         return Seat(spot, actor, asked=actor.facts.remote())
 
     def _hand_out(self) -> None:
+        self.state.machines = {spot.node for spot in self.seats}
+        doubtful = {spot for spot in self.seats if self._is_doubtful(spot.node)}
+        if doubtful == self.seats.keys() and all(seat.lease is None for seat in self.seats.values()):
+            doubtful.clear()  # nobody else is there to say whether it is the node or the arm
         for seat in self.seats.values():
-            if seat.facts is None or seat.lease is not None:
+            if seat.facts is None or seat.lease is not None or seat.spot in doubtful:
                 continue
             lane = self._lane_of(seat)
             lease = self.leases.take() if lane else None
@@ -267,6 +288,10 @@ class _Drive:
             seat.lease, seat.lane = lease, lane
             seat.actor.begin.remote(lease.plan, lane, *self.leases.counts_of(lease), lease.warmups)
             seat.asked = seat.actor.following.remote(self._unwanted())
+
+    def _is_doubtful(self, node: str) -> bool:
+        """Whether an arm that is not given up only fails on this node: others have the word first."""
+        return bool(self.state.failing(node) - self.state.given_up.keys())
 
     def _lane_of(self, seat: Seat) -> str:
         """Shared where others of this campaign may run on the same device; empty where one of them was promised to be alone."""
@@ -289,9 +314,11 @@ class _Drive:
     def _listen(self) -> bool:
         """Hear whoever has something to say, for a second; False once patience is over with a cluster that has no seat."""
         asked = {seat.asked: seat for seat in self.seats.values() if seat.asked is not None}
-        running = any(seat.lease is not None for seat in self.seats.values())
-        if not running and time.monotonic() - self.heard > self.patience_s:
-            self.lost.append(f"no node could be used for {self.patience_s:g} s")
+        if any(seat.facts is not None for seat in self.seats.values()):
+            self.heard = time.monotonic()
+        patience_s = max(self.patience_s, STARTING_S) if self.seats else self.patience_s
+        if time.monotonic() - self.heard > patience_s:
+            self._tell_lost(f"no node could be used for {patience_s:g} s")
             return False
         if not asked:
             time.sleep(0.2)
@@ -308,30 +335,41 @@ class _Drive:
     def _hear(self, seat: Seat, reference: Any) -> None:
         try:
             answer = self.ray.get(reference)
-        except self.ray.exceptions.RayTaskError:
-            raise
+        except self.ray.exceptions.RayTaskError as problem:
+            self._fail(seat, f"{type(problem.cause).__name__}: {problem.cause}")
+            return
         except self.ray.exceptions.RayError as problem:
             self._bury(seat, problem)
             return
-        self.heard = time.monotonic()
         seat.asked = None
         if isinstance(answer, Facts):
             self._welcome(seat, answer)
             return
         assert seat.lease is not None
         if isinstance(answer, Finished):
-            self.leases.note(seat.lease, answer)
+            self.leases.note(seat.lease, answer, seat.spot.node)
             seat.asked = seat.actor.following.remote(self._unwanted())
             return
         if answer.failure:
-            raise RuntimeError(f"on {seat.facts.host if seat.facts else seat.spot.address}: {answer.failure}")
+            self._fail(seat, answer.failure)
+            return
+        self.failures.pop(seat.spot, None)
         lease, seat.lease, seat.lane = seat.lease, None, ""
         self.leases.ended(lease)
+        if self._is_doubtful(seat.spot.node):
+            arms = ", ".join(sorted(self.state.failing(seat.spot.node) - self.state.given_up.keys()))
+            self._tell_lost(
+                f"on {_host(seat)} {arms} only fails: it gets nothing more unless another node finds the same"
+            )
         self._spread()
 
     def _welcome(self, seat: Seat, facts: Facts) -> None:
         if facts.refusal:
-            raise UsageError(f"{facts.refusal} No run was lost; the same command goes on.")
+            self.refusals[seat.spot.node] = facts.refusal
+            self._close(seat)
+            self.looked = float("-inf")
+            self._tell_lost(f"a node is left out: {facts.refusal}")
+            return
         seat.facts = facts
         if facts.niceness > os.nice(0):
             self.tell(
@@ -345,23 +383,40 @@ class _Drive:
         if self.leases.waiting:
             self.looked = min(self.looked, time.monotonic() - LOOK_EVERY_S + 0.5)
 
-    def _bury(self, seat: Seat, problem: BaseException) -> None:
-        """An actor is gone, with its node or alone."""
+    def _close(self, seat: Seat) -> None:
         del self.seats[seat.spot]
         self._dismiss(seat)
-        host = seat.facts.host if seat.facts else seat.spot.address
+
+    def _fail(self, seat: Seat, why: str) -> None:
+        """What runs the trainers there failed, not a run: its invocation goes on elsewhere, and the seat is tried again, a few times."""
+        self._close(seat)
+        self.failures[seat.spot] = self.failures.get(seat.spot, 0) + 1
+        if seat.lease is not None:
+            self.leases.give_back(seat.lease)
+        self._tell_lost(f"{_host(seat)} could not run its invocation, which goes on elsewhere: {why}")
+
+    def _bury(self, seat: Seat, problem: BaseException) -> None:
+        """An actor is gone, with its node or alone."""
+        self._close(seat)
+        host = _host(seat)
         if seat.facts is None:
-            self.failed_starts[seat.spot] = self.failed_starts.get(seat.spot, 0) + 1
-            self.tell(f"ray: nothing could be started on {host}: {type(problem).__name__}: {_first_line(problem)}")
+            self.failures[seat.spot] = self.failures.get(seat.spot, 0) + 1
+            self._tell_lost(f"nothing could be started on {host}: {type(problem).__name__}: {_first_line(problem)}")
         if seat.lease is None:
             return
         why = f"lost with its machine or its process: {type(problem).__name__} on {host}"
         record = self.leases.lost(seat.lease, why=why, host=host, lane=seat.lane)
-        line = f"{host} was lost in invocation {record.invocation}; what was left of it goes on elsewhere"
+        self._tell_lost(f"{host} was lost in invocation {record.invocation}; what was left of it goes on elsewhere")
+        self.looked = float("-inf")
+
+    def _tell_lost(self, line: str) -> None:
         self.lost.append(line)
         self.tell(f"ray: {line}")
-        self.looked = float("-inf")
 
     def _dismiss(self, seat: Seat) -> None:
         with contextlib.suppress(Exception):
             self.ray.kill(seat.actor, no_restart=True)
+
+
+def _host(seat: Seat) -> str:
+    return (seat.facts.host if seat.facts else None) or seat.spot.address

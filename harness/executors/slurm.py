@@ -15,7 +15,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,10 +30,13 @@ from harness.executors.spool import (
     Intake,
     SpoolReader,
     SpoolWriter,
+    Together,
     forget,
     rows_of_shard,
+    set_aside,
     spool_of,
     submissions,
+    take_late,
 )
 from harness.model.run import RunRecord, utc_now
 from harness.plugins import ACCELERATED
@@ -41,12 +44,12 @@ from harness.provenance import host_name
 from harness.store.append import LineFile
 
 DEFAULT_MINUTES, DEFAULT_POLL_S, DEFAULT_SIGNAL_S = 240, 2.0, 90
+DEFAULT_GRACE_S = 60.0
+"""A client of NFS may show for so long (acregmax, acdirmax) what was there before another machine wrote."""
 MOST_TIMEOUTS = 20
 """How often an element may reach its time limit and be requeued."""
 MOST_ELEMENTS = 1000
 """Of one array: Slurm takes 1001 by default (MaxArraySize); more invocations share elements, one after another."""
-FAILED = "failed-jobs"
-"""Beside `runs.csv`: what jobs that ended early said."""
 CUT_OFF = "the job was preempted, at its time limit, or lost its node"
 CLUSTERS = ("slurm", "local", "debug")
 
@@ -68,12 +71,14 @@ class SlurmExecutor:
         "exclusive": "true: no other job on the node, and times count (default without a GPU); false: the shared lane",
         "setup": "a line of shell before each element, such as `module load cuda`",
         "poll": f"seconds between two looks at the spool (default: {DEFAULT_POLL_S:g})",
+        "grace": f"seconds in which the files of jobs that are gone are looked at again (default: {DEFAULT_GRACE_S:g})",
         "cluster": "slurm, or submitit's own for a try without Slurm: local (processes) or debug (in this process)",
     }
 
     def __init__(self) -> None:
         self.settings: dict[str, str] = {}
         self.tell: Callable[[str], None] = lambda line: None
+        self.together: Together = contextlib.nullcontext
 
     def check(self) -> None:
         """Raises UsageError for an option's value that cannot be."""
@@ -85,25 +90,26 @@ class SlurmExecutor:
         leases = Leases(campaign, State(campaign, on_finished))
         lost: list[str] = []
         while batch := list(iter(leases.take, None)):
-            array = _Array(campaign, batch, leases, asked, self.tell)
-            lost += array.run()
-            for lease in batch:
-                if lease not in array.cut_off:
-                    leases.ended(lease)
+            lost += _Array(campaign, batch, leases, asked, self.tell, self.together).run()
         return Result(dict(leases.state.given_up), lost)
 
     def take_up(self, folder: Path, on_finished: Callable[[Finished], None]) -> dict[str, int]:
         """Wait for the jobs of an earlier campaign, storing what they write, until none is left."""
         asked = Asked.of(self.settings)
-        intake = Intake(folder, on_finished)
-        for place, description in submissions(folder):
+        intake = Intake(folder, on_finished, self.together)
+        take_late(folder, intake)
+        for place, description in submissions(spool_of(folder)):
             jobs = Jobs(str(description.get("cluster")), [str(job) for job in description.get("jobs", [])])
-            reader = SpoolReader(place)
+            reader, elements = SpoolReader(place), int(description.get("elements", 0))
             if jobs.running():
                 self.tell(f"slurm: waiting for jobs of an earlier command ({', '.join(jobs.ids[:3])})")
-            for finished in _until_quiet(reader, jobs, int(description.get("elements", 0)), asked.poll_s):
-                intake.take(finished)
-            forget(place)
+            grace_s = 0.0 if description.get("cancelled") else asked.grace_s
+            for look in _looks(reader, jobs, elements, asked.poll_s, grace_s):
+                intake.take_all(look)
+            if len(reader.ended) >= elements:
+                forget(place)
+            else:
+                self.tell(f"slurm: elements of {jobs.array} ended early; their logs are in {set_aside(place) / 'logs'}")
         return intake.facts()
 
     def preview(self, campaign: Campaign) -> str:
@@ -147,6 +153,7 @@ class Asked:
     minutes: float
     signal_s: float
     poll_s: float
+    grace_s: float
     cpus: int | None
     gpus: int | None
     mem_gb: float | None
@@ -169,6 +176,7 @@ class Asked:
             minutes=_number(settings, "minutes") or DEFAULT_MINUTES,
             signal_s=_number(settings, "signal_s") or DEFAULT_SIGNAL_S,
             poll_s=_number(settings, "poll") or (0.05 if cluster != "slurm" else DEFAULT_POLL_S),
+            grace_s=_number(settings, "grace") or (0.0 if cluster != "slurm" else DEFAULT_GRACE_S),
             cpus=None if cpus is None else int(cpus),
             gpus=None if gpus is None else int(gpus),
             mem_gb=_number(settings, "mem_gb"),
@@ -242,23 +250,22 @@ class _Array:
     leases: Leases
     asked: Asked
     tell: Callable[[str], None]
+    together: Together
     place: Path = field(init=False)
     jobs: Jobs = field(init=False)
     groups: Sequence[Sequence[Lease]] = ()
-    cut_off: list[Lease] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Everything that the jobs make, stored; a sentence where some ended without their last line."""
+        """Everything that the jobs make, stored, and every lease given back; a sentence where some ended without their last line."""
         elements = self._elements()
         self._submit(elements)
         reader = SpoolReader(self.place)
         try:
-            for finished in _until_quiet(reader, self.jobs, len(elements), self.asked.poll_s):
-                self._take(finished)
+            for look in _looks(reader, self.jobs, len(elements), self.asked.poll_s, self.asked.grace_s):
+                self._take_all(look)
         except KeyboardInterrupt:
             self._stop()
-            for finished in reader.new():
-                self._take(finished)
+            self._take_all(reader.new())
             raise
         except BaseException:
             self._stop()
@@ -281,8 +288,8 @@ class _Array:
         for number, leases in enumerate(self.groups):
             tried, spared = self.leases.counts_of(*leases)
             plan = replace(portable.plan, invocations=tuple(lease.plan for lease in leases))
-            own = replace(portable, plan=plan, attempts=spared, warmups=portable.warmups + leases[0].warmups)
-            elements.append(Element(own, tried, str(self.place / f"{number}.jsonl"), str(Path.cwd()), lane))
+            own, warmups = replace(portable, plan=plan, attempts=spared), tuple(lease.warmups for lease in leases)
+            elements.append(Element(own, tried, str(self.place / f"{number}.jsonl"), str(Path.cwd()), lane, warmups))
         return elements
 
     def _submit(self, elements: list[Element]) -> None:
@@ -297,10 +304,7 @@ class _Array:
                 made = submitit.SlurmExecutor(folder=str(logs), max_num_timeout=MOST_TIMEOUTS)
             except RuntimeError as problem:
                 forget(self.place)
-                raise UsageError(
-                    "There is no Slurm on this machine (no program srun on PATH). Give the command on a login node of the cluster; "
-                    "--executor-option cluster=local tries the same with processes here."
-                ) from problem
+                raise _no_slurm("srun") from problem
             made.update_parameters(**_slurm_parameters(self.asked, self.campaign))
         elif self.asked.cluster == "local":
             made = submitit.LocalExecutor(folder=str(logs), max_num_timeout=MOST_TIMEOUTS)
@@ -323,37 +327,46 @@ class _Array:
         scratch.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         scratch.replace(path)
 
-    def _take(self, finished: Finished) -> None:
-        record = finished.record
-        if not self.leases.has(record):
-            self.leases.state.report(finished, blamed=not is_lost(record))
-            self.leases.count(record)
+    def _take_all(self, found: Iterable[Finished]) -> None:
+        with self.together():
+            for finished in found:
+                record = finished.record
+                if not self.leases.has(record):
+                    self.leases.state.report(finished, blamed=not is_lost(record))
+                    self.leases.count(record)
 
     def _stop(self) -> None:
-        self.jobs.cancel()
+        try:
+            self.jobs.cancel()
+        except UsageError as problem:
+            self.tell(f"slurm: the jobs go on: {problem}")
         with contextlib.suppress(OSError):
             facts = json.loads((self.place / SUBMISSION).read_text(encoding="utf-8"))
-            self._describe(facts | {"elements": 0, "cancelled": True})
+            self._describe(facts | {"cancelled": True})
 
     def _after(self, reader: SpoolReader, elements: Sequence[Element]) -> list[str]:
         """What went wrong: an element that refused, or one that ended without its last line; its logs are kept."""
+        silent = [number for number in range(len(elements)) if str(number) not in reader.ended]
+        for number, group in enumerate(self.groups):
+            cut = (
+                _under_way(self.leases, group, rows_of_shard(Path(elements[number].shard)))
+                if number in silent
+                else None
+            )
+            for lease in group:
+                if lease is cut:
+                    self.leases.lost(lease, why="its job ended early", host=None, lane=elements[number].lane)
+                elif number in silent:
+                    self.leases.give_back(lease)
+                else:
+                    self.leases.ended(lease)
+        kept = set_aside(self.place) if silent else None
+        forget(self.place)
         for facts in reader.ended.values():
             if facts.get("refusal"):
-                forget(self.place)
                 raise UsageError(f"{facts['refusal']} No run was lost; the same command goes on.")
-        silent = [number for number in range(len(elements)) if str(number) not in reader.ended]
-        if not silent:
-            forget(self.place)
+        if kept is None:
             return []
-        for number in silent:
-            lease = _under_way(self.leases, self.groups[number], rows_of_shard(Path(elements[number].shard)))
-            if lease is not None:
-                self.cut_off.append(lease)
-                self.leases.lost(lease, why="its job ended early", host=None, lane=elements[number].lane)
-        kept = self.place.parents[1] / FAILED / self.place.name
-        kept.parent.mkdir(exist_ok=True)
-        self.place.rename(kept)
-        forget(self.place)
         shown = ", ".join(map(str, silent[:8]))
         line = f"elements {shown} of {self.jobs.array} ended early; their logs are in {kept / 'logs'}"
         self.tell(f"slurm: {line}")
@@ -365,16 +378,22 @@ def _mapped(made: Any, elements: Sequence[Element]) -> list[Any]:
         return [made.submit(element) for element in elements]
 
 
-def _until_quiet(reader: SpoolReader, jobs: Jobs, elements: int, poll_s: float) -> Iterator[Finished]:
-    """Every attempt of a submission as it comes, until all elements said that they ended, or no job is left."""
+def _looks(
+    reader: SpoolReader, jobs: Jobs, elements: int, poll_s: float, grace_s: float
+) -> Iterator[Iterator[Finished]]:
+    """What each look at a submission finds, until all elements said that they ended, or no job was left for `grace_s`."""
+    gone_at = math.inf
     while True:
-        yield from reader.new()
-        if len(reader.ended) >= elements:
+        before = time.monotonic()
+        yield reader.new()
+        if len(reader.ended) >= elements or before - gone_at >= grace_s:
             return
-        if not jobs.running():
-            yield from reader.new()  # what came between the two looks
-            return
-        time.sleep(poll_s)
+        if jobs.running():
+            gone_at = math.inf
+            time.sleep(poll_s)
+        else:
+            gone_at = min(gone_at, time.monotonic())
+            time.sleep(min(poll_s, grace_s))
 
 
 @dataclass
@@ -395,17 +414,14 @@ class Jobs:
             return self._in_queue()
         if self.handles:
             return any(_is_at_work(handle) for handle in self.handles)
-        return self.cluster == "local" and any(Path(f"/proc/{job}").exists() for job in self.ids)
+        return self.cluster == "local" and any(_lives(job) for job in self.ids)
 
     def _in_queue(self) -> bool:
         """By squeue, which every Slurm has; one that cannot be asked now may still be at work."""
         roots = sorted({job.partition("_")[0] for job in self.ids})
         if not roots:
             return False
-        asked = subprocess.run(
-            ["squeue", "--noheader", "--format=%i", f"--jobs={','.join(roots)}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        asked = _told_by("squeue", "--noheader", "--format=%i", f"--jobs={','.join(roots)}")
         if asked.returncode != 0:
             return "invalid job id" not in asked.stderr.lower()
         return bool(asked.stdout.strip())
@@ -413,11 +429,34 @@ class Jobs:
     def cancel(self) -> None:
         if self.cluster == "slurm":
             roots = sorted({job.partition("_")[0] for job in self.ids})
-            subprocess.run(["scancel", *roots], capture_output=True, check=False)
+            _told_by("scancel", *roots)
             return
         for handle in self.handles:
             with contextlib.suppress(Exception):
                 handle.cancel()
+
+
+def _told_by(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a program of Slurm answers. Raises UsageError where it is not there."""
+    try:
+        return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as problem:
+        raise _no_slurm(program) from problem
+
+
+def _no_slurm(program: str) -> UsageError:
+    return UsageError(
+        f"There is no Slurm on this machine (no program {program} on PATH). Give the command on a login node of the cluster; for a new "
+        "store --executor-option cluster=local tries the same with processes here."
+    )
+
+
+def _lives(process: str) -> bool:
+    """Whether a process is there and has not ended; a child that nobody asked about stays in the table."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2][:1] != "Z"
+    except OSError:
+        return False
 
 
 def _is_at_work(handle: Any) -> bool:
@@ -434,13 +473,17 @@ def _is_at_work(handle: Any) -> bool:
 
 @dataclass
 class Element:
-    """What one job runs: the invocations of its campaign's plan, into the file `shard`. It can be started again at any time."""
+    """What one job runs: the invocations of its campaign's plan, into the file `shard`. It can be started again at any time.
+
+    `warmups`: those of the whole campaign before each of the invocations, so that no two have a seed in common.
+    """
 
     campaign: Campaign
     tried: Mapping[tuple[str, int], int]
     shard: str
     folder: str
     lane: str
+    warmups: Sequence[int]
 
     def __call__(self) -> None:
         with contextlib.suppress(OSError):
@@ -450,21 +493,22 @@ class Element:
         mended.mend()
         mended.close()
         before = rows_of_shard(path)
-        writer = SpoolWriter(path)
-        problem = refusal(self.campaign)
-        if problem:
-            writer.end(refusal=problem)
-            return
-        with contextlib.closing(writer):
-            self._run_all(writer, before)
+        with contextlib.closing(SpoolWriter(path)) as writer:
+            problem = refusal(self.campaign)
+            if problem:
+                writer.end(refusal=problem)
+            else:
+                self._run_all(writer, before)
 
     def _run_all(self, writer: SpoolWriter, before: Sequence[RunRecord]) -> None:
         state = State(self.campaign, writer.append)
         tally = Leases(self.campaign, state)
         tally.tried = dict(self.tried)
+        for one, warmups in zip(tally.waiting, self.warmups, strict=True):
+            one.warmups = warmups
+        leases = list(iter(tally.take, None))
         for record in before:
             tally.count(record)
-        leases = list(iter(tally.take, None))
         cut = _under_way(tally, leases, before) if before else None
         for one in leases:
             if one is cut:
@@ -496,12 +540,18 @@ class Element:
 
 
 def _under_way(leases: Leases, candidates: Sequence[Lease], rows: Sequence[RunRecord]) -> Lease | None:
-    """The lease that a job was at after it wrote these rows, set to where it was; None where all its leases were done."""
+    """The lease that a job was at after it wrote these rows, set to where it was; None where all its leases were done.
+
+    `candidates` with all the blocks that the job was given. Where the last row is of another lease, or ended its invocation, the
+    job was at a process start that no row tells of.
+    """
     lease = next((one for one in candidates if leases.left_of(one)), None)
     if lease is None:
         return None
-    lease.enter(rows[-1].invocation or "" if rows else "")
-    mine = [row for row in rows if row.invocation == lease.invocation]
-    lease.warm = {row.arm for row in mine if row.warmup}
-    lease.ran = any(not row.warmup for row in mine)
+    lease.enter("")
+    mine = [row for row in rows if row.invocation == rows[-1].invocation]
+    if mine and not is_lost(mine[-1]) and {row.replicate for row in mine if not row.warmup} <= lease.replicates:
+        lease.enter(mine[-1].invocation or "")
+        lease.warm = {row.arm for row in mine if row.warmup}
+        lease.ran = any(not row.warmup for row in mine)
     return lease

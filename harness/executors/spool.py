@@ -4,7 +4,9 @@
     results/<experiment>/spool/<submission>/<element>.jsonl   one line an attempt; one writer a file, so that no lock is shared
 
 `runs.csv` stays the only truth: the driver takes each line in once, by its run id, and removes a submission that was taken in
-whole. A killed driver loses nothing that a job finished; the next `harness run` takes it in before it plans.
+whole. A killed driver loses nothing that a job finished; the next `harness run` takes it in before it plans. A submission whose
+jobs are gone without their last lines is set aside in `failed-jobs/`, and looked at once more by the next command: a shared file
+system may show late what was written.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import base64
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +30,10 @@ from harness.store.frames import read_columns
 from harness.store.read import holds_lines
 from harness.trainer import Metric
 
+Together = Callable[[], AbstractContextManager[None]]
 SPOOL = "spool"
 SUBMISSION = "submission.json"
+FAILED = "failed-jobs"
 
 
 def spool_of(folder: Path) -> Path:
@@ -37,7 +42,7 @@ def spool_of(folder: Path) -> Path:
 
 def has_spool(folder: Path) -> bool:
     """Whether a store has attempts, or jobs, on the way."""
-    return any(spool_of(folder).glob(f"*/{SUBMISSION}"))
+    return any(any(base.glob(f"*/{SUBMISSION}")) for base in (spool_of(folder), folder / FAILED))
 
 
 def line_of(finished: Finished) -> bytes:
@@ -146,6 +151,7 @@ class Intake:
 
     folder: Path
     on_finished: Callable[[Finished], None]
+    together: Together = nullcontext
     rows: int = 0
     known: int = 0
     repeated: int = 0
@@ -161,6 +167,12 @@ class Intake:
             for arm, stage, replicate, status, warmup in zip(*columns, strict=True):
                 if is_completed(status) and warmup.lower() != "true" and replicate:
                     self._done.add((arm, stage, replicate))
+
+    def take_all(self, found: Iterable[Finished]) -> None:
+        """Store what one look found, in one step."""
+        with self.together():
+            for finished in found:
+                self.take(finished)
 
     def take(self, finished: Finished) -> None:
         record = finished.record
@@ -182,10 +194,10 @@ class Intake:
         return {"rows": self.rows, "known": self.known, "repeated": self.repeated}
 
 
-def submissions(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Every submission of a store with its description, oldest first. Raises StoreError where one cannot be read."""
+def submissions(base: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Every submission of a folder with its description, oldest first. Raises StoreError where one cannot be read."""
     out = []
-    for path in sorted(spool_of(folder).glob(f"*/{SUBMISSION}")):
+    for path in sorted(base.glob(f"*/{SUBMISSION}")):
         try:
             out.append((path.parent, dict(json.loads(path.read_text(encoding="utf-8")))))
         except (OSError, ValueError) as problem:
@@ -193,22 +205,44 @@ def submissions(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     return sorted(out, key=lambda found: str(found[1].get("at", "")))
 
 
-def take_up(folder: Path, on_finished: Callable[[Finished], None]) -> dict[str, int]:
+def take_up(folder: Path, on_finished: Callable[[Finished], None], together: Together = nullcontext) -> dict[str, int]:
     """Take in what jobs have written. Raises StoreError where some of them may still be at work."""
-    intake = Intake(folder, on_finished)
-    for place, description in submissions(folder):
+    intake = Intake(folder, on_finished, together)
+    take_late(folder, intake)
+    for place, description in submissions(spool_of(folder)):
         reader = SpoolReader(place)
-        for finished in reader.new():
-            intake.take(finished)
-        if len(reader.ended) < int(description.get("elements", 0)):
+        intake.take_all(reader.new())
+        if len(reader.ended) >= int(description.get("elements", 0)):
+            forget(place)
+        elif description.get("cancelled"):
+            set_aside(place)
+        else:
             jobs = ", ".join(map(str, description.get("jobs", [])[:4])) or "unknown"
             raise StoreError(
                 f"{place}: jobs of this store (array {jobs}) have not ended, and what they still make would be made twice. Give the same "
                 f"command with --executor {description.get('executor', 'slurm')}: it waits for them. Or cancel them (scancel) and remove "
                 "that folder; what they wrote so far is stored."
             )
-        forget(place)
     return intake.facts()
+
+
+def take_late(folder: Path, intake: Intake) -> None:
+    """Take in what showed after a submission was set aside. That is done once; its logs stay, unless it was cancelled."""
+    for place, description in submissions(folder / FAILED):
+        intake.take_all(SpoolReader(place).new())
+        if description.get("cancelled"):
+            forget(place)
+        else:
+            (place / SUBMISSION).unlink()
+
+
+def set_aside(place: Path) -> Path:
+    """Keep a submission of which some elements did not say that they ended; where it is now."""
+    kept = place.parents[1] / FAILED / place.name
+    kept.parent.mkdir(exist_ok=True)
+    place.rename(kept)
+    forget(place)
+    return kept
 
 
 def forget(place: Path) -> None:

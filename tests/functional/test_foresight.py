@@ -51,7 +51,7 @@ def test_what_the_help_and_the_readme_show_can_pass(cli_inside, tmp_path) -> Non
     words = line.split("  two scripts")[0].split()[1:]
     assert "warning" not in cli_inside(*words, "--dry-run").stderr
     readme = (ROOT / "README.md").read_text()
-    example = readme.split("```toml\n")[1].split("```")[0]
+    example = next(block for block in readme.split("```toml\n")[1:] if "extends" in block).split("```")[0]
     write(tmp_path, "example.toml", example)
     for name in ("example.toml", "digits-lr-end"):
         done = cli_inside("run", name, "--dry-run", "--experiments", ROOT / "experiments")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +73,8 @@ def train(seed, pause=0.15):
     time.sleep(pause)
     return random.Random(seed).randrange(900, 1000), 1000
 """
+
+TELLING = "    open('parents.txt', 'a').write(f'{os.getppid()}\\n')\n    time.sleep(pause)\n"
 
 ARMS = 'trainer = "paused.py"\nclaim = "accurate"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n'
 
@@ -216,6 +219,78 @@ def test_a_killed_actor_costs_its_run_in_flight(tmp_path) -> None:
     lost = [r for r in rows if r["status"] == "crashed"]
     assert [(r["host"], r["run_id"].endswith(".lost"), r["warmup"]) for r in lost] == [("node-a", True, "false")]
     assert len({r["invocation"] for r in counted(rows)}) == 2
+
+
+def test_patience_counts_from_the_last_node_that_was_there(tmp_path) -> None:
+    """Runs are longer than the patience, as is the start of an actor, and the machine goes in the middle of one."""
+    write(tmp_path, "paused.py", "import os\n" + PAUSED.replace("    time.sleep(pause)\n", TELLING))
+    write(tmp_path, "sixty.toml", "warmup = false\n" + ARMS)
+    with cluster_of("node-a") as cluster:
+        patient = (*on(cluster), "--executor-option", "patience=0.5", "--set", "invocations=1", "--set", "pause=2")
+        process = start_cli("run", "sixty.toml", "--seeds", 2, *patient, cwd=tmp_path)
+        assert wait_until(lambda: (tmp_path / "parents.txt").exists(), 60)
+        time.sleep(1)
+        os.kill(int((tmp_path / "parents.txt").read_text().split()[0]), signal.SIGKILL)
+        assert process.wait(timeout=100) == 0, (tmp_path / "output.txt").read_text()
+    rows = rows_of(tmp_path, "sixty")
+    assert len(counted(rows)) == 4 and len([r for r in rows if r["status"] == "crashed"]) == 1
+
+
+def test_a_node_that_fails_at_once_starves_nobody(tmp_path) -> None:
+    """Every run raises on one of two nodes; it is quicker at that than the other one at its runs."""
+    sick = "    if os.environ['HARNESS_HOST'] == 'sick':\n        raise RuntimeError('uncorrectable ECC error')\n"
+    write(tmp_path, "paused.py", "import os\n" + PAUSED.replace("    time.sleep(pause)\n", sick + TELLING))
+    write(tmp_path, "sixty.toml", ARMS)
+    with cluster_of("sick", "well") as cluster:
+        command = ("run", "sixty.toml", "--seeds", 16, "--set", "invocations=8", "--retries", 2, "--set", "pause=0.4")
+        says(run_cli(*command, *on(cluster), cwd=tmp_path), 0, "on sick a", "only fails")
+    rows = rows_of(tmp_path, "sixty")
+    assert len(counted(rows)) == 32 and {row["host"] for row in counted(rows)} == {"well"}
+    assert 0 < len([row for row in rows if row["status"] == "crashed"]) <= 2 * 3
+
+
+def test_a_node_that_can_start_no_worker_is_left_out(tmp_path) -> None:
+    fault = (
+        "import subprocess\n"
+        "class Popen(subprocess.Popen):\n"
+        "    def __init__(self, args, *more, **how):\n"
+        "        if 'harness.worker' in args:\n"
+        "            raise OSError(24, 'Too many open files')\n"
+        "        super().__init__(args, *more, **how)\n"
+        "subprocess.Popen = Popen\n"
+    )
+    write(tmp_path, "sick/sitecustomize.py", fault)
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    command = ("run", "sixty.toml", "--seeds", 8, "--set", "invocations=4")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{tmp_path / 'sick'}:{os.environ.get('PYTHONPATH', '')}")
+        with cluster_of("sick") as cluster:
+            patch.undo()
+            says(run_cli(*command, *on(cluster), cwd=tmp_path), 5, "every node failed", "cannot be started")
+            os.environ["HARNESS_HOST"] = "well"
+            cluster.add_node(num_cpus=1)
+            says(run_cli(*command, *on(cluster), cwd=tmp_path), 0, "sick could not run its invocation")
+    rows = rows_of(tmp_path, "sixty")
+    assert len(counted(rows)) == 16 and {row["host"] for row in rows} == {"well"}
+
+
+def test_a_node_that_refuses_is_left_out_where_others_do_not(tmp_path) -> None:
+    """The trainer's file changes while one node is at work; a node that comes then has another code than the plan."""
+    write(tmp_path, "paused.py", PAUSED)
+    write(tmp_path, "sixty.toml", ARMS)
+    with cluster_of("early") as cluster:
+        command = ("run", "sixty.toml", "--seeds", 40, "--set", "invocations=10")
+        process = start_cli(*command, *on(cluster), cwd=tmp_path)
+        store = tmp_path / "results/sixty/runs.csv"
+        assert wait_until(lambda: store.exists() and store.read_bytes().count(b"\n") > 3, 60)
+        write(tmp_path, "paused.py", PAUSED + "# mended meanwhile\n")
+        os.environ["HARNESS_HOST"] = "late"
+        cluster.add_node(num_cpus=1)
+        assert process.wait(timeout=150) == 0, (tmp_path / "output.txt").read_text()
+    assert "a node is left out: late cannot run the arm" in (tmp_path / "output.txt").read_text()
+    rows = counted(rows_of(tmp_path, "sixty"))
+    assert len(rows) == 80 and {row["host"] for row in rows} == {"early"}
 
 
 def test_an_invocation_has_one_gpu_of_its_own(tmp_path) -> None:

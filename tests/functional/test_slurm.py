@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
+import signal
 import subprocess
 from typing import ClassVar
 
 import pytest
 from helpers import RANGED, counted, kill_session, ledger_of, rows_of, run_cli, says, start_cli, wait_until, write
 
+import harness.executors.slurm as slurm_executor
+from harness.cli import run_cli as run_in_process
 from harness.executors.base import Executor
 from harness.executors.slurm import SlurmExecutor
 from harness.testing import ExecutorChecks
@@ -150,6 +154,45 @@ def test_a_killed_driver_loses_nothing_that_a_job_finished(paused) -> None:
     rows = is_complete(paused, 10)
     assert all(r["status"] == "completed" for r in rows)
     assert len([e for e in ledger_of(paused, "p") if e["event"] == "taken-up"]) == 1
+
+
+def test_invocations_that_never_started_are_not_given_up_with_their_job(paused, monkeypatch) -> None:
+    """Four invocations share an element whose node dies before it wrote a line, three nights in a row."""
+    submit, submissions = slurm_executor._Array._submit, []
+
+    def submit_and_kill(self, elements) -> None:
+        submit(self, elements)
+        submissions.append(self.jobs.ids)
+        if len(submissions) <= 3:
+            for job in self.jobs.ids:
+                os.kill(int(job), signal.SIGKILL)
+
+    monkeypatch.chdir(paused)
+    monkeypatch.setattr(slurm_executor._Array, "_submit", submit_and_kill)
+    command = ["run", "p.toml", "--seeds", "8", "--set", "invocations=4", "--set", "pause=0"]
+    assert run_in_process([*command, "--executor", "slurm", "--executor-option", "cluster=local", "-q"]) == 0
+    is_complete(paused, 8)
+    assert len(submissions) == 4
+
+
+def test_why_machines_could_not_be_used_is_told_at_the_end(paused, monkeypatch, capsys) -> None:
+    """Every job dies before it wrote a line; with -q nothing else is told."""
+    submit = slurm_executor._Array._submit
+
+    def submit_and_kill(self, elements) -> None:
+        submit(self, elements)
+        for job in self.jobs.ids:
+            os.kill(int(job), signal.SIGKILL)
+
+    monkeypatch.chdir(paused)
+    monkeypatch.setattr(slurm_executor._Array, "_submit", submit_and_kill)
+    command = ["run", "p.toml", "--seeds", "2", "--set", "invocations=1", "-q"]
+    assert run_in_process([*command, "--executor", "slurm", "--executor-option", "cluster=local"]) == 5
+    told = capsys.readouterr().err
+    assert (
+        "losses of machines the last: elements 0 of" in told and "failed-jobs" in told and "See to the machines" in told
+    )
+    assert "Mend the trainer" not in told
 
 
 GPU = """\

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.app.preparing import trainer_infos
-from harness.design.plan import make_plan
+from harness.design.plan import Block, Invocation, make_plan
 from harness.errors import UsageError
 from harness.executors.base import Campaign, Finished, Provenance
 from harness.executors.leases import MOST_LOSSES, Lease, Leases, is_lost
@@ -67,6 +68,7 @@ def test_a_lost_machine_costs_the_run_that_it_was_at(campaign: Campaign) -> None
     assert (lost.arm, lost.replicate, lost.warmup, lost.status) == (second, lease.blocks[0].replicate, False, "crashed")
     assert (lost.invocation, lost.host, lost.error, lost.attempt) == ("i0", "node", "gone", 1)
     assert is_lost(lost) and rows[-1].record is lost
+    assert leases.has(lost) and not leases.has(replace(lost, run_id="another.lost")), "a loss is stored once as well"
     again = leases.take()
     assert again is lease and again.invocation == ""
     assert [block.arms for block in again.blocks] == [(second,), campaign.plan.invocations[0].blocks[1].arms]
@@ -105,7 +107,7 @@ def test_a_night_of_losses_gives_no_arm_up_and_a_run_that_kills_machines_is_left
     lease = leases.take()
     assert lease is not None
     assert (poison["arm"], poison["replicate"]) not in {(a, b.replicate) for b in lease.blocks for a in b.arms}
-    assert leases.state.failures == {poison["arm"]: 1}, "now, and only now, it counts as a failure of its arm"
+    assert leases.state.failures == {(poison["arm"], ""): 1}, "now, and only now, it counts as a failure of its arm"
 
 
 def test_an_arm_that_was_given_up_on_one_machine_is_tried_elsewhere_and_not_for_ever(campaign: Campaign) -> None:
@@ -118,6 +120,58 @@ def test_an_arm_that_was_given_up_on_one_machine_is_tried_elsewhere_and_not_for_
                 leases.note(lease, made(campaign, lease, "a", number))
         leases.ended(lease)
     assert starts == 2 * MOST_LOSSES and not leases.unfinished
+
+
+def test_an_arm_that_only_fails_on_one_of_several_machines_is_not_given_up_everywhere(campaign: Campaign) -> None:
+    leases, _ = leases_of(campaign)
+    leases.state.machines = {"sick", "well"}
+    lease, other = leases.take(), leases.take()
+    assert lease is not None and other is not None
+    for number in (0, 1, 0):
+        leases.note(lease, made(campaign, lease, "a", number, status="crashed"), "sick")
+    assert leases.state.failing("sick") == {"a"} and not leases.state.given_up
+    for number in (0, 1):
+        leases.note(other, made(campaign, other, "a", number, status="crashed"), "well")
+    assert not leases.state.given_up
+    leases.note(other, made(campaign, other, "a", 0, status="crashed"), "well")
+    assert set(leases.state.given_up) == {"a"}, "two machines agree"
+
+
+def test_an_arm_that_only_fails_where_no_other_machine_is_left_is_given_up(campaign: Campaign) -> None:
+    leases, _ = leases_of(campaign)
+    leases.state.machines = {"alone"}
+    lease = leases.take()
+    assert lease is not None
+    for number in (0, 1, 0):
+        leases.note(lease, made(campaign, lease, "a", number, status="crashed"), "alone")
+    assert set(leases.state.given_up) == {"a"}
+
+
+def test_what_a_driver_remembers_of_a_run_that_is_done_is_a_byte(campaign: Campaign) -> None:
+    replicates, arms = 4_000, ("a", "b")
+    blocks = tuple(Block(number, number, arms) for number in range(replicates))
+    leases, _ = leases_of(replace(campaign, plan=replace(campaign.plan, invocations=(Invocation(blocks),))))
+    lease = leases.take()
+    assert lease is not None
+    failed, completed = made(campaign, lease, "a", 0, status="crashed").record, made(campaign, lease, "a", 0).record
+    tracemalloc.start()
+    for number in range(replicates):
+        for arm in arms:
+            leases.count(replace(failed, arm=arm, replicate=number))
+            leases.count(replace(completed, arm=arm, replicate=number))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 4 * replicates * len(arms), "bytes: a set of pairs takes a hundred a run"
+    assert not leases.left_of(lease) and leases.counts_of(lease) == ({}, {})
+
+
+def test_a_lease_that_nobody_began_waits_as_often_as_that_happens(campaign: Campaign) -> None:
+    leases, _ = leases_of(campaign)
+    for _ in range(3 * MOST_LOSSES):
+        lease = leases.take()
+        assert lease is not None
+        leases.give_back(lease)
+    assert [lease.warmups for lease in leases.waiting] in ([0, 2], [2, 0]) and not leases.out
 
 
 def node(name: str, cores: float, gpus: float = 0) -> dict[str, Any]:
@@ -149,6 +203,12 @@ def test_fewer_workers_take_fewer_seats_and_more_share_them() -> None:
     assert [(s.node, s.cpus) for s in shared] == [("1", 5), ("2", 0.3333), ("1", 5), ("2", 0.3333), ("1", 5)]
     assert all(s.crowded for s in shared) and len(set(shared)) == 5
     assert spots_of([], accelerated=False, workers=3, cpus=None) == []
+
+
+def test_a_node_that_refused_gets_no_seat_and_leaves_the_gpus_wanted() -> None:
+    nodes = [node("1", 16, 2), node("2", 8)]
+    assert spots_of(nodes, accelerated=True, workers=None, cpus=None, without={"1"}) == []
+    assert [s.node for s in spots_of(nodes, accelerated=False, workers=1, cpus=None, without={"1"})] == ["2"]
 
 
 def test_an_invocation_that_leaves_cores_to_others_is_not_alone() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.errors import StoreError
+from harness.errors import StoreError, UsageError
 from harness.executors.base import Finished
+from harness.executors.slurm import Jobs, SlurmExecutor, _looks
 from harness.executors.spool import Intake, SpoolReader, SpoolWriter, finished_of, has_spool, line_of, take_up
 from harness.logger import ExperimentLogger
 from harness.model.run import RunRecord
@@ -98,6 +102,69 @@ def test_jobs_that_may_be_at_work_are_not_overtaken(tmp_path: Path) -> None:
         taken_up(tmp_path)
     assert stored(tmp_path) == ["i.0", "i.1"], "what they wrote so far is stored"
     assert place.exists()
+
+
+def test_what_a_file_system_shows_late_is_waited_for(tmp_path: Path) -> None:
+    """The jobs are out of the queue, and their file is seen a moment later."""
+    lines = b"".join(line_of(attempt(number)) for number in range(3)) + b'{"ended": {}}\n'
+    late = threading.Timer(0.3, lambda: (tmp_path / "0.jsonl").write_bytes(lines))
+    late.start()
+    looks = _looks(SpoolReader(tmp_path), Jobs("local", []), 1, 0.05, 20.0)
+    found = [finished for look in looks for finished in look]
+    late.join()
+    assert [finished.record.run_id for finished in found] == ["i.0", "i.1", "i.2"]
+
+
+def slurm_takes_up(folder: Path) -> dict[str, int]:
+    executor = SlurmExecutor()
+    executor.settings = {"cluster": "local", "grace": "0.1"}
+    with ExperimentLogger("x", results=folder) as logger:
+        return executor.take_up(folder / "x", lambda f: logger.write(f.record))
+
+
+@pytest.mark.parametrize("next_command", [taken_up, slurm_takes_up])
+def test_a_submission_without_its_last_lines_is_kept_and_looked_at_once_more(tmp_path: Path, next_command: Any) -> None:
+    place = submission(tmp_path, 2, ended=False)
+    assert slurm_takes_up(tmp_path)["rows"] == 2
+    kept = tmp_path / "x" / "failed-jobs" / place.name
+    assert not place.parent.exists() and (kept / "0.jsonl").exists() and has_spool(tmp_path / "x")
+    with (kept / "0.jsonl").open("ab") as file:  # shown by the file system after that
+        file.write(line_of(attempt(2)))
+    assert next_command(tmp_path) == {"rows": 1, "known": 2, "repeated": 0}
+    assert stored(tmp_path) == ["i.0", "i.1", "i.2"]
+    assert (kept / "0.jsonl").exists() and not has_spool(tmp_path / "x")
+
+
+def test_all_that_one_look_finds_is_flushed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission(tmp_path, 40)
+    fsync, flushes = os.fsync, []
+
+    def counted(descriptor: int) -> None:
+        flushes.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    with ExperimentLogger("x", results=tmp_path) as logger:
+        logger.log(seed=0, accuracy=0.5, run_id="before")
+        monkeypatch.setattr(os, "fsync", counted)
+        assert take_up(tmp_path / "x", lambda f: logger.write(f.record), logger.together)["rows"] == 40
+    assert flushes == [tmp_path / "x" / "runs.csv"]
+    assert stored(tmp_path) == ["before", *(f"i.{number}" for number in range(40))]
+
+
+@pytest.mark.parametrize(("ask", "program"), [(Jobs.running, "squeue"), (Jobs.cancel, "scancel")])
+def test_where_slurm_is_not_there_it_is_said_so(monkeypatch: pytest.MonkeyPatch, ask: Any, program: str) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UsageError, match=rf"no Slurm on this machine \(no program {program} on PATH\).*login node"):
+        ask(Jobs("slurm", ["7_0"]))
+
+
+def test_of_cancelled_jobs_nothing_stays_once_their_last_rows_are_stored(tmp_path: Path) -> None:
+    place = submission(tmp_path, 2, ended=False)
+    facts = json.loads((place / "submission.json").read_text())
+    (place / "submission.json").write_text(json.dumps(facts | {"cancelled": True}))
+    assert taken_up(tmp_path)["rows"] == 2, "no job is waited for"
+    assert taken_up(tmp_path)["known"] == 2
+    assert not has_spool(tmp_path / "x") and not (tmp_path / "x" / "failed-jobs").exists()
 
 
 @pytest.mark.parametrize("line", [b"not JSON\n", b'{"record": {"run_id": "r"}}\n', b'{"record": {"no": 1}}\n', b"[]\n"])
