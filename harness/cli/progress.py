@@ -216,9 +216,8 @@ def _opening(display: Display) -> str:
 
 def _failure(record: Any) -> str:
     what = "warm-up" if record.warmup else f"seed {record.seed}"
-    return (
-        f"{record.arm}, {what}, attempt {record.attempt}: {record.status}: {(record.error or '').splitlines()[0][:300]}"
-    )
+    error = next(iter((record.error or "").strip().splitlines()), "no reason given")
+    return f"{record.arm}, {what}, attempt {record.attempt}: {record.status}: {error[:300]}"
 
 
 @contextmanager
