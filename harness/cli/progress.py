@@ -104,6 +104,8 @@ class Display:
         if record.warmup:
             self.warmups += 1
             return
+        if not self._asked_for(record):
+            return
         tally = self.tallies[record.arm]
         if record.status == "completed":
             self.finished += 1
@@ -112,6 +114,14 @@ class Display:
                 self._place(record.replicate, record.arm, record.accuracy)
         else:
             tally.failed += 1
+
+    def _asked_for(self, record: Any) -> bool:
+        """Whether it is a run of this campaign: what an earlier one left on the way may be of other arms, stages or seeds."""
+        experiment = self.prepared.experiment
+        asked: bool = (
+            record.arm in self.tallies and record.stage == experiment.stage and record.replicate < experiment.seeds
+        )
+        return asked
 
     @property
     def left_s(self) -> float | None:

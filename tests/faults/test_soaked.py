@@ -28,7 +28,7 @@ def test_a_growth_is_seen():
 
 def _display(candidates: int, seeds: int) -> Display:
     arms = [types.SimpleNamespace(name=name) for name in ("control", *(f"c{i}" for i in range(candidates)))]
-    experiment = types.SimpleNamespace(arms=arms, control=arms[0], candidates=arms[1:], seeds=seeds)
+    experiment = types.SimpleNamespace(arms=arms, control=arms[0], candidates=arms[1:], seeds=seeds, stage="confirm")
     prepared = types.SimpleNamespace(
         experiment=experiment, done={}, accuracies=lambda: {0: {"control": 0.5, "c0": 0.6}}, plan=None
     )
@@ -37,7 +37,14 @@ def _display(candidates: int, seeds: int) -> Display:
 
 def _finished(arm: str, replicate: int, accuracy: float) -> object:
     record = types.SimpleNamespace(
-        arm=arm, replicate=replicate, accuracy=accuracy, warmup=False, status="completed", time_s=1.0, lane="exclusive"
+        arm=arm,
+        stage="confirm",
+        replicate=replicate,
+        accuracy=accuracy,
+        warmup=False,
+        status="completed",
+        time_s=1.0,
+        lane="exclusive",
     )
     return types.SimpleNamespace(record=record)
 
