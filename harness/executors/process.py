@@ -19,8 +19,8 @@ from harness.processes import TAIL_BYTES, kill_group, tail_text
 
 MOST_ANSWER_BYTES = 2**28
 """A longer answer is none: what a run gives is some numbers, its metrics and one bit for each test example."""
-LONGEST_WAIT_S = 86_400.0
-"""Of one call of `poll`, which counts milliseconds in 32 bits; the limit itself may be longer."""
+LOOK_EVERY_S = 1.0
+"""So often it is looked whether a silent process is still there: a child that it forked may hold its pipe open."""
 
 
 class WorkerDied(Exception):
@@ -74,7 +74,7 @@ class Worker:
                 raise self.mistrusted(f"it answered with more than {MOST_ANSWER_BYTES} bytes")
             left = limit - time.monotonic()
             if left <= 0 or not self._has_said(left):
-                if left > LONGEST_WAIT_S:
+                if left > LOOK_EVERY_S:
                     continue
                 self.kill()
                 raise WorkerTimeout(f"no answer within {timeout_s:g} s; the process was killed")
@@ -92,9 +92,16 @@ class Worker:
         return WorkerDied(f"{why}; the process was killed")
 
     def _has_said(self, seconds: float) -> bool:
+        """Whether there is something to read before so many seconds, or the next look, are over. Raises WorkerDied."""
         poll = select.poll()  # not `select`, which cannot watch a descriptor above 1023
         poll.register(self._up, select.POLLIN)
-        return bool(poll.poll(1000 * min(seconds, LONGEST_WAIT_S)))
+        if poll.poll(1000 * min(seconds, LOOK_EVERY_S)):
+            return True
+        if self._process.poll() is None:
+            return False
+        if poll.poll(0):  # its last words
+            return True
+        raise WorkerDied(self._epitaph())
 
     def _read(self, line: bytes) -> dict[str, Any]:
         """The answer of that line, if it is the one to the last request."""
