@@ -40,7 +40,7 @@ class Worker:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         try:
-            self._process, self._down, self._up = _started(environ)
+            self._process, self._down, self._up, self._life = _started(environ)
         except OSError as problem:
             raise IncompleteError(
                 f"A worker process cannot be started: {problem.strerror}. Every finished run is stored. Use fewer --workers, or raise "
@@ -152,7 +152,7 @@ class Worker:
         return f"the process ended without an answer ({how})" + (f"; it printed last: {tail}" if tail else "")
 
     def _close(self, *, keep_up: bool = False) -> None:
-        for name in ("_down",) if keep_up else ("_down", "_up"):
+        for name in ("_down",) if keep_up else ("_down", "_up", "_life"):
             fd = getattr(self, name)
             if fd >= 0:
                 os.close(fd)
@@ -166,21 +166,25 @@ class Worker:
                 self._tail = (self._tail + piece)[-TAIL_BYTES:]
 
 
-def _started(environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int, int]:
-    """A worker process, with the ends of the pipes to and from it. Raises OSError, and leaves nothing open."""
+def _started(environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int, int, int]:
+    """A worker process, with the ends of the pipes to and from it and of the one whose closing ends it and all that it started.
+
+    Raises OSError, and leaves nothing open.
+    """
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), root) if p)
     ends: list[int] = []
     try:
-        ends += os.pipe()
-        ends += os.pipe()
-        down_read, down_write, up_read, up_write = ends
+        for _ in range(3):
+            ends += os.pipe()
+        down_read, down_write, up_read, up_write, life_read, life_write = ends
+        theirs = (down_read, up_write, life_read)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.worker", str(down_read), str(up_write)],
+            [sys.executable, "-P", "-m", "harness.worker", *map(str, theirs)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(down_read, up_write),
+            pass_fds=theirs,
             start_new_session=True,
             env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": path} | dict(environ),
         )
@@ -188,6 +192,6 @@ def _started(environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int, 
         for end in ends:
             os.close(end)
         raise
-    os.close(down_read)
-    os.close(up_write)
-    return process, down_write, up_read
+    for end in theirs:
+        os.close(end)
+    return process, down_write, up_read, life_write

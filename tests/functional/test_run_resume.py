@@ -6,10 +6,13 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
 from helpers import (
+    ENVIRON,
+    HARNESS,
     SLOW,
     alive,
     children_of,
@@ -152,6 +155,44 @@ def test_ctrl_c(cli, slow, workers):
     is_complete(rows, 10)
     assert counted(rows)[: len(kept)] == kept
     assert {row["lane"] for row in rows} == {"exclusive" if workers == 1 else "shared"}
+
+
+STARTS_A_PROGRAM = """\
+import subprocess
+import time
+from pathlib import Path
+
+
+def train(seed):
+    Path("child").write_text(str(subprocess.Popen(["sleep", "97"]).pid))
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda end: end.name)
+def test_what_a_trainer_started_ends_with_the_driver(tmp_path, end):
+    """Also where the driver alone is told, and where it can no longer tell anybody."""
+    write(tmp_path, "starts.py", STARTS_A_PROGRAM)
+    process = start_cli("run", "starts.py", "--seeds", 1, cwd=tmp_path)
+    child = tmp_path / "child"
+    assert wait_until(lambda: child.exists() and child.read_text())
+    pids = [int(child.read_text()), *children_of(process.pid)]
+    assert len(pids) == 2 and all(alive(pid) for pid in pids)
+    process.send_signal(end)
+    assert process.wait(timeout=20) == (-9 if end == signal.SIGKILL else 130)
+    assert wait_until(lambda: not any(alive(pid) for pid in pids), 5)
+    noted = ledger_of(tmp_path, "starts")[-1]["event"] == "interrupted"
+    assert noted == ("interrupted" in (tmp_path / "output.txt").read_text()) == (end != signal.SIGKILL)
+
+
+def test_nohup_is_heeded(slow):
+    with (slow / "output.txt").open("w") as output:
+        command = ["nohup", *HARNESS, "run", "slow.toml", "--seeds", "6", "--set", "pause=0.05"]
+        process = subprocess.Popen(command, cwd=slow, env=ENVIRON, stdout=output, stderr=output)
+    assert wait_until(lambda: runs_bytes(slow).count(b"\n") > 2)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 0
+    is_complete(rows_of(slow, "slow"), 6)
 
 
 def test_nothing_to_do_then_topped_up(cli_inside, slow):
