@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,6 +155,15 @@ def test_the_disk_of_a_results_folder_that_is_not_there_yet(tmp_path: Path) -> N
     checks = list(disk_checks(tmp_path / "results" / "deep"))
     assert [check.name for check in checks] == ["disk", "file system", "flush of a row"]
     assert str(tmp_path) in checks[0].found and not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_a_disk_that_cannot_be_flushed_is_bad(tmp_path: Path, monkeypatch) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    check = one(disk_checks(tmp_path), "flush of a row")
+    assert check.state == "bad" and "Input/output error" in check.found
 
 
 def test_a_time_of_day_that_was_set_is_told() -> None:
