@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,14 +94,12 @@ def _machine(results: Path) -> Iterator[Check]:
     yield from disk_checks(results)
 
 
-def _held_back(before: int | None, after: int | None) -> Iterator[Check]:
-    """Whether the control group stopped this process's work while it was timed."""
-    if before is None or after is None or after <= before:
-        return
-    advice = "The quota was used up while runs were timed: fewer threads (OMP_NUM_THREADS), or a larger quota."
-    yield Check(
-        "processor", "held back", "bad", f"{after - before} times while runs were timed", advice, after - before
-    )
+def _held_back(before: Sequence[int], after: Sequence[int]) -> Iterator[Check]:
+    """Whether a control group stopped this process's work while it was timed: by what each of them counted, (groups,)."""
+    times = max((b - a for a, b in zip(before, after, strict=True)), default=0) if len(before) == len(after) else 0
+    if times > 0:
+        advice = "The quota was used up while runs were timed: fewer threads (OMP_NUM_THREADS), or a larger quota."
+        yield Check("processor", "held back", "bad", f"{times} times while runs were timed", advice, times)
 
 
 def _workload(asked: Asked) -> Experiment:

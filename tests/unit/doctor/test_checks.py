@@ -141,7 +141,7 @@ def test_no_device_and_a_driver_that_is_silent() -> None:
         (GIB // 8, None, "bad"),
         (None, None, "unknown"),
         (8 * GIB, Limits(None, 2 * GIB), "ok"),
-        (8 * GIB, Limits(None, 2 * GIB, None, GIB // 2), "warn"),
+        (8 * GIB, Limits(None, 2 * GIB, (), GIB // 2), "warn"),
     ],
 )
 def test_memory(free: int | None, limit: Limits | None, state: str) -> None:
