@@ -80,6 +80,7 @@ def _machine(results: Path) -> Iterator[Check]:
     from harness.doctor.gpu import gpu_checks
     from harness.doctor.place import disk_checks, memory_check
     from harness.provenance.environment import memory, virtualisation
+    from harness.provenance.gpu import visible_gpus
     from harness.provenance.gpu_state import gpu_states
     from harness.provenance.load import load_between, look
 
@@ -87,7 +88,8 @@ def _machine(results: Path) -> Iterator[Check]:
     time.sleep(WATCH_S)
     load = load_between(first, look(), without=frozenset((os.getpid(),)))
     found = processors(load, tuple(virtualisation()))
-    yield from gpu_checks(gpu_states(), driver_files=any(Path("/dev").glob("nvidia[0-9]*")))
+    used = {gpu.index for gpu in visible_gpus(os.environ)}
+    yield from gpu_checks(gpu_states(), driver_files=any(Path("/dev").glob("nvidia[0-9]*")), used=used)
     yield from cpu_checks(found, os.environ)
     bytes_of = memory()
     yield memory_check(bytes_of["memory_free_bytes"], bytes_of["memory_total_bytes"], found.limits)

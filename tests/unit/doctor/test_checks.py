@@ -117,6 +117,16 @@ def test_each_trouble_of_a_device_has_its_remedy(change, name: str, state: str, 
     assert check.state == state and words in check.advice
 
 
+def test_a_device_that_is_not_used_is_no_worse_than_a_warning() -> None:
+    busy = replace(DEVICE, holders=(Holder(9, "python"),), throttle="hw_thermal_slowdown")
+    assert worst(list(gpu_checks((busy,), driver_files=True, used={0}))) == "bad"
+    for used in (set(), {1}):
+        checks = list(gpu_checks((busy,), driver_files=True, used=used))
+        assert worst(checks) == "warn"
+        assert "python (9)" in one(checks, "other processes").found
+        assert "CUDA_VISIBLE_DEVICES" in one(checks, "held back by").advice
+
+
 def test_what_is_set_on_a_device() -> None:
     def checks(**change):
         return states(gpu_checks((replace(DEVICE, gpu=replace(DEVICE.gpu, **change)),), driver_files=True))
