@@ -6,7 +6,8 @@ A round is `harness doctor`, then `harness run` of an A/A store (two arms of one
 commands of their own. Compared are: the standard deviation of a process start's mean log ratio that the doctor predicts, with its
 interval, and the store's; the one-sided level and the false alarms that `harness aa` finds; and the smallest effect that the
 doctor promises to be seen nine times in ten with 25 seeds an arm in 5 process starts: in campaigns of 5 process starts drawn from
-the store's, without an effect and with that effect laid over the candidate's times, how often the clustered test says faster.
+the store's, without an effect and with that effect laid over the candidate's times, how often
+the judgement of `harness compare` passes it as faster.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from harness.comparison.compare import compare_samples
+from harness.comparison.frame import Frame, concatenate
 from harness.comparison.noise import NoiseFloor, noise_floor
 from harness.comparison.pair import Pair, Promise
+from harness.comparison.samples import Sample, make_sample
 from harness.selection import Shelf, resolve
 
 AA = 'extends = "digits-baseline"\nclaim = "time-only"\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n'
-BLOCKS, STARTS, ALPHA, POWER, DRAWS = 5, 5, 0.05, 0.9, 4000
+BLOCKS, STARTS, ALPHA, POWER, DRAWS = 5, 5, 0.05, 0.9, 2000
 MARKS = ("<!-- figures of benchmarks/doctor_check.py -->", "<!-- end of the figures -->")
 
 
@@ -71,32 +75,50 @@ def one_round(folder: Path, *, seconds: float, starts: int) -> Round:
     found = noise_floor(pair, power=POWER)
     assert isinstance(found, NoiseFloor), found
     effect = math.log1p(told["noise"]["reach"][0]["detectable"])
-    means = means_of_starts(pair)
     return Round(
         told=told["noise"],
         load=next(check for check in told["checks"] if check["name"] == "load"),
         found=found,
         alarm=next(alarm for alarm in alarms if alarm["name"] == "time"),
-        null=share_called_faster(means, 0.0),
-        seen=share_called_faster(means, effect),
+        null=share_called_faster(pair, 0.0),
+        seen=share_called_faster(pair, effect),
     )
 
 
-def means_of_starts(pair: Pair) -> np.ndarray:
-    """The mean log speed-up of each process start."""
-    blocks = pair.blocks
-    return np.array(
-        [blocks.log_speedup[blocks.clusters == name].mean() for name in dict.fromkeys(blocks.clusters.tolist())]
-    )
+def share_called_faster(pair: Pair, effect: float, draws: int = DRAWS) -> float:
+    """How often the judgement passes campaigns of 5 of these process starts as faster, `effect` laid over the log speed-up.
 
-
-def share_called_faster(means: np.ndarray, effect: float) -> float:
-    """Of campaigns of 5 process starts, with random signs (which arm is which) so that nothing differs but the effect."""
+    In each process start chance says which arm is which, so that nothing differs but the effect.
+    """
     rng = np.random.default_rng(0)
-    drawn = np.array([rng.choice(means, STARTS, replace=False) for _ in range(DRAWS)])
-    drawn = drawn * rng.choice((-1.0, 1.0), drawn.shape) + effect
-    t = drawn.mean(axis=1) / (drawn.std(axis=1, ddof=1) / math.sqrt(STARTS))
-    return float(np.mean(special.stdtr(STARTS - 1, -t) < ALPHA))
+    starts = list(dict.fromkeys(pair.blocks.clusters.tolist()))
+    called = 0
+    for _ in range(draws):
+        drawn = rng.choice(starts, STARTS, replace=False)
+        control, candidate = campaign(pair, drawn, drawn[rng.random(STARTS) < 0.5], effect)
+        called += compare_samples(control, [candidate], pair.promise).comparisons[0].verdict == "pass"
+    return called / draws
+
+
+def campaign(pair: Pair, starts: np.ndarray, swapped: np.ndarray, effect: float) -> tuple[Sample, Sample]:
+    """Control and candidate of some process starts (s,), their runs exchanged in those that are `swapped`.
+
+    They are numbered anew, and told to be of different work, as equal work is refused to be called faster whatever its times are.
+    """
+    sides = (pair.control, pair.candidate)
+    samples = []
+    for name, side, other, factor in (("a", *sides, 1.0), ("b", *sides[::-1], math.exp(-effect))):
+        own, theirs = side.rows["invocation"], other.rows["invocation"]
+        frame = concatenate([
+            side.rows.where(np.isin(own, starts) & ~np.isin(own, swapped)),
+            other.rows.where(np.isin(theirs, swapped)),
+        ])  # fmt: skip
+        numbers = np.unique(frame["replicate"], return_inverse=True)[1].astype(float)
+        numbers[np.isnan(frame["replicate"])] = np.nan
+        columns = dict(frame.columns) | {"time_s": factor * frame["time_s"], "replicate": numbers}
+        columns["compute_hash"] = np.full(frame.rows, name, dtype=object)
+        samples.append(make_sample(name, [Frame(columns, frame.rows, frame.source)]))
+    return samples[0], samples[1]
 
 
 def table(rounds: list[Round]) -> str:

@@ -3,9 +3,11 @@
     python -m benchmarks.soak [--runs 100000] [--write docs/faults.md]
 
 Two arms of a function that does nothing, five process starts, every row written and flushed as always. Memory (resident set)
-and open files of the driver and of the worker are sampled as the runs are stored. Growth is the mean of the steps between ten
-parts of a stretch (the first tenth of each is left aside: a process that warms up grows), with the 95 % interval of its t distribution:
-for the driver over the whole campaign, for the workers within each process start.
+and open files of the driver and of the worker are sampled as the runs are stored. Growth is the mean of the slopes of straight
+lines, with the 95 % interval of its t distribution: one line to each of five stretches of the driver's samples, one to those of each worker
+(the first tenth of a process is left aside: it grows while it warms up). What memory does in one stretch says little of the next, so that
+the slopes vary by as much as is not known, whether memory stands still with noise around it or goes up by steps; a single line through all
+samples would take a few steps for a trend that is known well.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 STARTS = 5
-PARTS = 10
+STRETCHES = 5
 TRAIN = "def train(seed):\n    return 1, 2\n"
 EXPERIMENT = 'trainer = "train.py"\nmargin_pp = 1\n[[arms]]\nname = "a"\n[[arms]]\nname = "b"\n'
 BEGIN, END = "<!-- soak -->", "<!-- end of soak -->"
@@ -81,20 +85,17 @@ class Growth:
         return f"{self.value:+.2f} {unit} [{self.low:+.2f}, {self.high:+.2f}]"
 
 
-def steps(values: Sequence[float], every: int) -> list[float]:
-    """Growth per 1,000 runs between the means of successive parts of a stretch, its first tenth left aside."""
-    kept = values[len(values) // 10 :]
-    edges = [round(i * len(kept) / PARTS) for i in range(PARTS + 1)]
-    means = [statistics.fmean(kept[a:b]) for a, b in itertools.pairwise(edges) if b > a]
-    runs = every * len(kept) / PARTS
-    return [1000 * (b - a) / runs for a, b in itertools.pairwise(means)]
+def slopes(values: Sequence[float], every: int, stretches: int = STRETCHES) -> list[float]:
+    """Growth per 1,000 runs in each of so many stretches of `values` (n,), the first tenth left aside."""
+    kept = np.array_split(np.asarray(values[len(values) // 10 :], dtype=float), stretches)
+    return [1000 / every * float(np.polyfit(np.arange(part.size), part - part[0], 1)[0]) for part in kept]
 
 
 def growth(found: Sequence[float]) -> Growth:
     from scipy import stats
 
     middle = statistics.fmean(found)
-    half = stats.t.ppf(0.975, len(found) - 1) * statistics.stdev(found) / len(found) ** 0.5
+    half = float(stats.t.ppf(0.975, len(found) - 1)) * statistics.stdev(found) / len(found) ** 0.5
     return Growth(middle, middle - half, middle + half)
 
 
@@ -125,18 +126,19 @@ class Soaked:
         ])  # fmt: skip
 
 
-def soak(runs: int, folder: Path) -> Soaked:
-    """A campaign of so many runs in `folder`, sampled 200 times or more."""
+def soak(runs: int, folder: Path, train: str = TRAIN) -> Soaked:
+    """A campaign of so many runs of `train` in `folder`, sampled 200 times or more."""
     from harness.app import preparing, running
-    from harness.cli.progress import progress
+    from harness.cli.progress import Gaps, _difference, progress
     from harness.spec import Request, load_experiment
     from harness.store.read import read_table
 
-    (folder / "train.py").write_text(TRAIN)
+    (folder / "train.py").write_text(train)
     (folder / "soak.toml").write_text(EXPERIMENT)
     experiment = load_experiment(str(folder / "soak.toml"), Request(sets={"invocations": STARTS}, seeds=runs // 2))
     options = preparing.RunOptions(results=folder / "results")
     prepared = preparing.prepare_run(experiment, options)
+    _difference("b", Gaps(10, 0.1, 1.0))  # what the first line of the display loads would be taken for growth
     samples = Samples(every=max(1, runs // (STARTS * 100)))
     begun = time.perf_counter()
     with progress(prepared, silent=False) as shown:
@@ -159,13 +161,13 @@ def soak(runs: int, folder: Path) -> Soaked:
         raise AssertionError("a run stands twice")
     longest = sorted(samples.workers.values(), key=len)[-STARTS:]
     spans = [1e6 * (b - a) / samples.every for a, b in itertools.pairwise(samples.at)]
-    of_workers = [[s for w in longest for s in steps([x[i] for x in w], samples.every)] for i in (0, 1)]
+    of_workers = [[slopes([x[i] for x in w], samples.every, 1)[0] for w in longest] for i in (0, 1)]
     return Soaked(
         runs=runs, seconds=seconds, stored=len(keys),
-        memory=growth([s / 1024 for s in steps([x[0] for x in samples.driver], samples.every)]),
-        files=growth(steps([x[1] for x in samples.driver], samples.every)),
+        memory=growth([s / 1024 for s in slopes([x[0] for x in samples.driver], samples.every)]),
+        files=growth(slopes([x[1] for x in samples.driver], samples.every)),
         worker_memory=growth([s / 1024 for s in of_workers[0]]), worker_files=growth(of_workers[1]),
-        cost=growth(steps(spans, samples.every)),
+        cost=growth(slopes(spans, samples.every)),
         peak=max(x[0] for x in samples.driver), worker_peak=max(x[0] for w in longest for x in w), rate=samples.seen / seconds,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from harness.logger import checked_record
 from harness.model.run import COLUMNS, RunRecord, is_completed
 from harness.store.read import Store, Table
 from harness.store.schema import allowed_text, parse_cell
+from harness.store.whole import left_over
 
 MOST_PROBLEMS = 20
 NO_RUN = "no attempt completed, so there is no result to be had again (columns status and error say why)"
@@ -120,6 +121,8 @@ def _files(store: Store, table: Table) -> Iterator[str]:
     for path in sorted((store.folder / "patches").glob("*.patch")):
         if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem:
             yield f"{path}: its content does not have the hash of its name"
+    for path in left_over(store.folder):
+        yield f"{path}: was left by a writer that was killed, and nothing reads it: remove it, or the next runs of this store do"
 
 
 def rerun(store: Store, table: Table, *, run_id: str | None = None) -> Rerun:

@@ -1,7 +1,8 @@
 """The process that runs one invocation (or one arm of it): it answers one request after another.
 
 Requests come as lines of JSON on the pipe whose number is the first argument, answers leave on the second; standard
-output and standard error belong to the trainer. The process ends when the pipe closes or its parent dies.
+output and standard error belong to the trainer. The process ends when the pipe closes or its parent dies, and with its parent
+(the other end of the third pipe) all that it started.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from harness.processes import die_with_parent
+from harness.processes import die_with_parent_and_all
 
 
 def main() -> None:
-    die_with_parent()
+    inward, outward, life = map(int, sys.argv[1:4])
+    die_with_parent_and_all(life)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if (
         "SLURM_JOB_ID" in os.environ
     ):  # Slurm announces an end to every process of a job; the parent decides what it means
         for announced in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(announced, signal.SIG_IGN)
-    inward, outward = int(sys.argv[1]), int(sys.argv[2])
-    os.set_inheritable(inward, False)
-    os.set_inheritable(outward, False)
+    for pipe in (inward, outward, life):
+        os.set_inheritable(pipe, False)
     with os.fdopen(inward, "r", encoding="utf-8") as requests, os.fdopen(outward, "w", encoding="utf-8") as answers:
         serve(requests, answers)
 

@@ -24,6 +24,12 @@ def evaluate(self, arm, trained, seconds):
     return answer | lie
 
 
+class Mute(Exception):
+    pass
+
+
+DESCRIBED = worker._described
+worker._described = lambda problem: str(problem) if isinstance(problem, Mute) else DESCRIBED(problem)
 worker.Session._evaluate = evaluate
 LIES = {
     "another run": {"run_id": "../../stolen", "experiment": "other", "seed": 1, "replicate": 0, "block": 0, "attempt": 9, "warmup": True,
@@ -51,6 +57,7 @@ SAID = {
     "brackets without end": b"[" * 200_000 + b"\\n",
     "half a line": b'{"id": ',
 }
+MUTE = {"a failure without a word": "", "a failure in blanks": " \\n "}
 
 
 def train(seed, how="fine"):
@@ -63,6 +70,8 @@ def train(seed, how="fine"):
         os.fork()
     if how == "a word that is no text":
         raise FileNotFoundError("caf\\udce9.npy")
+    if how in MUTE:
+        raise Mute(MUTE[how])
     if how == "an escape":
         raise ValueError("\\x1b]0;title\\x07\\x1b[2J\\x00 gone")
     return random.Random(seed).randrange(900, 1000), 1000
@@ -72,7 +81,7 @@ LIES = (
     "more right than there are", "an object for a clock", "a mask that is none", "metrics of two fields", "the result of another arm",
     "true for a count", "garbage", "a list", "an early answer", "an answer to another request", "brackets without end", "half a line",
     "100 MB",
-    "a word that is no text", "an escape",
+    "a word that is no text", "an escape", "a failure without a word", "a failure in blanks",
 )  # fmt: skip
 HARMLESS = ("another run", "a fork that comes back")
 SEEDS = 2
@@ -89,7 +98,7 @@ def answers_that_are_none(folder: Path, quick: bool) -> Shown:
     write(folder, "liar.py", LIAR)
     lies = [name for name in LIES if name != "100 MB" or not quick]
     write(folder, "lies.toml", _toml("fine", *lies))
-    done = cli("run", "lies.toml", "--seeds", SEEDS, "--retries", 0, "-q", cwd=folder)
+    done = cli("run", "lies.toml", "--seeds", SEEDS, "--retries", 0, cwd=folder)
     said(done, 5, "Some runs could not be had")
     rows = rows_of(folder / "results/lies/runs.csv")
     for name in lies:

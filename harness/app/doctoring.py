@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,7 @@ def _machine(results: Path) -> Iterator[Check]:
     from harness.doctor.gpu import gpu_checks
     from harness.doctor.place import disk_checks, memory_check
     from harness.provenance.environment import memory, virtualisation
+    from harness.provenance.gpu import visible_gpus
     from harness.provenance.gpu_state import gpu_states
     from harness.provenance.load import load_between, look
 
@@ -87,21 +88,20 @@ def _machine(results: Path) -> Iterator[Check]:
     time.sleep(WATCH_S)
     load = load_between(first, look(), without=frozenset((os.getpid(),)))
     found = processors(load, tuple(virtualisation()))
-    yield from gpu_checks(gpu_states(), driver_files=any(Path("/dev").glob("nvidia[0-9]*")))
+    used = {gpu.index for gpu in visible_gpus(os.environ)}
+    yield from gpu_checks(gpu_states(), driver_files=any(Path("/dev").glob("nvidia[0-9]*")), used=used)
     yield from cpu_checks(found, os.environ)
     bytes_of = memory()
     yield memory_check(bytes_of["memory_free_bytes"], bytes_of["memory_total_bytes"], found.limits)
     yield from disk_checks(results)
 
 
-def _held_back(before: int | None, after: int | None) -> Iterator[Check]:
-    """Whether the control group stopped this process's work while it was timed."""
-    if before is None or after is None or after <= before:
-        return
-    advice = "The quota was used up while runs were timed: fewer threads (OMP_NUM_THREADS), or a larger quota."
-    yield Check(
-        "processor", "held back", "bad", f"{after - before} times while runs were timed", advice, after - before
-    )
+def _held_back(before: Sequence[int], after: Sequence[int]) -> Iterator[Check]:
+    """Whether a control group stopped this process's work while it was timed: by what each of them counted, (groups,)."""
+    times = max((b - a for a, b in zip(before, after, strict=True)), default=0) if len(before) == len(after) else 0
+    if times > 0:
+        advice = "The quota was used up while runs were timed: fewer threads (OMP_NUM_THREADS), or a larger quota."
+        yield Check("processor", "held back", "bad", f"{times} times while runs were timed", advice, times)
 
 
 def _workload(asked: Asked) -> Experiment:

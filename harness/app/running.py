@@ -74,6 +74,7 @@ def run(
             return RunReport(prepared, prepared.done)
         completed, failed = dict(prepared.done), dict[str, str]()
         with ExperimentLogger(prepared.store.name, results=options.results) as logger:
+            _tidy(prepared.store.folder, logger)
             campaign = _campaign(prepared, options, logger)
 
             def store(finished: Finished) -> None:
@@ -98,6 +99,17 @@ def run(
             return RunReport(prepared, completed, result.given_up, tuple(logger.repairs), failed, tuple(result.lost))
     finally:
         lock.release()
+
+
+def _tidy(folder: Path, logger: Any) -> None:
+    """Remove what writers that were killed left beside the files that they were to replace."""
+    from harness.store.whole import left_over
+
+    files = left_over(folder)
+    for path in files:
+        path.unlink(missing_ok=True)
+    if files:
+        logger.note("left-over-removed", files=[path.relative_to(folder).as_posix() for path in files])
 
 
 def _write(logger: Any, finished: Finished) -> None:

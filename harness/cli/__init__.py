@@ -6,6 +6,7 @@ import errno
 import gc
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
@@ -103,10 +104,11 @@ def harness() -> None:
 
 
 def main() -> None:
-    """Entry point: the exit codes of the contract, and no traceback for a user's mistake."""
+    """Entry point: the exit codes of the contract, and no traceback for a user's mistake; SIGTERM interrupts as Ctrl-C does."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # what its encoding cannot say is shown as an escape
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGHUP stays: a lost connection cancels no jobs
     code = run_cli(sys.argv[1:])
     if "torch" not in sys.modules:  # whose extensions count what is left
         gc.freeze()  # nothing that is still alive needs to be searched for garbage on the way out: 50 ms of a `compare`

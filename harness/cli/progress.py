@@ -109,6 +109,8 @@ class Display:
         if record.warmup:
             self.warmups += 1
             return
+        if not self._asked_for(record):
+            return
         tally = self.tallies[record.arm]
         if record.status == "completed":
             self.finished += 1
@@ -117,6 +119,14 @@ class Display:
                 self._place(record.replicate, record.arm, record.accuracy)
         else:
             tally.failed += 1
+
+    def _asked_for(self, record: Any) -> bool:
+        """Whether it is a run of this campaign: what an earlier one left on the way may be of other arms, stages or seeds."""
+        experiment = self.prepared.experiment
+        asked: bool = (
+            record.arm in self.tallies and record.stage == experiment.stage and record.replicate < experiment.seeds
+        )
+        return asked
 
     @property
     def left_s(self) -> float | None:
@@ -142,7 +152,7 @@ class Display:
     def failure(self, record: Any) -> str:
         """An attempt that failed, with its error in full where the arm's attempt before it did not end with the same."""
         what = "warm-up" if record.warmup else f"seed {record.seed}"
-        error = next(iter((record.error or "").splitlines()), "")
+        error = next(iter((record.error or "").strip().splitlines()), "no reason given")
         kind = f"{record.status} {error}".replace(str(record.seed), "SEED")
         again = self.errors.get(record.arm) == kind
         self.errors[record.arm] = kind

@@ -153,7 +153,7 @@ def _quota(found: Processors) -> Check:
         return Check(GROUP, "share of the cores", "ok", f"all {logical}, no quota", value=value)
     if quota is not None and quota < min(allowed, logical):
         held = found.limits.throttled
-        shown = f"{quota:g} of {logical} cores by quota" + ("" if held is None else f"; held back {held} times so far")
+        shown = f"{quota:g} of {logical} cores by quota" + (f"; held back {max(held)} times so far" if held else "")
         advice = (
             f"Programs see {logical} cores, start as many threads, use the quota up and are stopped until the next period. "
             f"Say how many there are: OMP_NUM_THREADS={max(1, int(quota))}, and as many loader workers; or raise the quota "

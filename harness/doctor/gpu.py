@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
 
 from harness.doctor.check import Check, State
 from harness.provenance.gpu_state import GpuState
@@ -11,22 +12,22 @@ GIB = 1 << 30
 NEAR_SLOWDOWN_C = 8
 ASLEEP = 0.6
 """A device without work whose clock lies below this share of its highest is not held at a clock."""
+ASIDE = "Nothing is timed on it (CUDA_VISIBLE_DEVICES leaves it out); heat, power and processors it may share with those that are."
 
 
-def gpu_checks(states: Sequence[GpuState], *, driver_files: bool) -> Iterator[Check]:
+def gpu_checks(
+    states: Sequence[GpuState], *, driver_files: bool, used: Container[int] | None = None
+) -> Iterator[Check]:
+    """`used`: the indices of the devices that runs would be timed on (None: all); what is bad of another is told, and no worse."""
     if not states:
         yield _none(driver_files=driver_files)
     for state in states:
         gpu = state.gpu
         group = f"GPU {gpu.index}" + (f" {gpu.name}" if gpu.name else "")
-        yield _clocks(group, state)
-        yield _power(group, state)
-        yield _persistence(group, state)
-        yield _holders(group, state)
-        yield _temperature(group, state)
-        yield _throttle(group, state)
-        yield _ecc(group, state)
-        yield _mig(group, state)
+        for look in (_clocks, _power, _persistence, _holders, _temperature, _throttle, _ecc, _mig):
+            check = look(group, state)
+            aside = used is not None and gpu.index not in used and check.state == "bad"
+            yield replace(check, state="warn", advice=ASIDE) if aside else check
 
 
 def _none(*, driver_files: bool) -> Check:

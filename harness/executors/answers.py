@@ -35,8 +35,8 @@ class Measured:
 
 def status_of(answer: Mapping[str, Any], allowed: str) -> str:
     """`allowed`, or "crashed" with an error in words. Raises Garbled."""
-    status = answer.get("status")
-    if status == allowed or (status == "crashed" and isinstance(answer.get("error"), str)):
+    status, error = answer.get("status"), answer.get("error")
+    if status == allowed or (status == "crashed" and isinstance(error, str) and error.strip()):
         return str(status)
     raise Garbled(f"it answered with the status {_shown(status)}; allowed is {allowed!r}, or 'crashed' with an error")
 

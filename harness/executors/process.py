@@ -19,8 +19,8 @@ from harness.processes import TAIL_BYTES, kill_group, tail_text
 
 MOST_ANSWER_BYTES = 2**28
 """A longer answer is none: what a run gives is some numbers, its metrics and one bit for each test example."""
-LONGEST_WAIT_S = 86_400.0
-"""Of one call of `poll`, which counts milliseconds in 32 bits; the limit itself may be longer."""
+LOOK_EVERY_S = 1.0
+"""So often it is looked whether a silent process is still there: a child that it forked may hold its pipe open."""
 
 
 class WorkerDied(Exception):
@@ -40,7 +40,7 @@ class Worker:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         try:
-            self._process, self._down, self._up = _started(environ)
+            self._process, self._down, self._up, self._life = _started(environ)
         except OSError as problem:
             raise IncompleteError(
                 f"A worker process cannot be started: {problem.strerror}. Every finished run is stored. Use fewer --workers, or raise "
@@ -74,7 +74,7 @@ class Worker:
                 raise self.mistrusted(f"it answered with more than {MOST_ANSWER_BYTES} bytes")
             left = limit - time.monotonic()
             if left <= 0 or not self._has_said(left):
-                if left > LONGEST_WAIT_S:
+                if left > LOOK_EVERY_S:
                     continue
                 self.kill()
                 raise WorkerTimeout(f"no answer within {timeout_s:g} s; the process was killed")
@@ -92,9 +92,16 @@ class Worker:
         return WorkerDied(f"{why}; the process was killed")
 
     def _has_said(self, seconds: float) -> bool:
+        """Whether there is something to read before so many seconds, or the next look, are over. Raises WorkerDied."""
         poll = select.poll()  # not `select`, which cannot watch a descriptor above 1023
         poll.register(self._up, select.POLLIN)
-        return bool(poll.poll(1000 * min(seconds, LONGEST_WAIT_S)))
+        if poll.poll(1000 * min(seconds, LOOK_EVERY_S)):
+            return True
+        if self._process.poll() is None:
+            return False
+        if poll.poll(0):  # its last words
+            return True
+        raise WorkerDied(self._epitaph())
 
     def _read(self, line: bytes) -> dict[str, Any]:
         """The answer of that line, if it is the one to the last request."""
@@ -145,7 +152,7 @@ class Worker:
         return f"the process ended without an answer ({how})" + (f"; it printed last: {tail}" if tail else "")
 
     def _close(self, *, keep_up: bool = False) -> None:
-        for name in ("_down",) if keep_up else ("_down", "_up"):
+        for name in ("_down",) if keep_up else ("_down", "_up", "_life"):
             fd = getattr(self, name)
             if fd >= 0:
                 os.close(fd)
@@ -159,21 +166,25 @@ class Worker:
                 self._tail = (self._tail + piece)[-TAIL_BYTES:]
 
 
-def _started(environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int, int]:
-    """A worker process, with the ends of the pipes to and from it. Raises OSError, and leaves nothing open."""
+def _started(environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int, int, int]:
+    """A worker process, with the ends of the pipes to and from it and of the one whose closing ends it and all that it started.
+
+    Raises OSError, and leaves nothing open.
+    """
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(p for p in (os.environ.get("PYTHONPATH"), root) if p)
     ends: list[int] = []
     try:
-        ends += os.pipe()
-        ends += os.pipe()
-        down_read, down_write, up_read, up_write = ends
+        for _ in range(3):
+            ends += os.pipe()
+        down_read, down_write, up_read, up_write, life_read, life_write = ends
+        theirs = (down_read, up_write, life_read)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.worker", str(down_read), str(up_write)],
+            [sys.executable, "-P", "-m", "harness.worker", *map(str, theirs)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(down_read, up_write),
+            pass_fds=theirs,
             start_new_session=True,
             env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": path} | dict(environ),
         )
@@ -181,6 +192,6 @@ def _started(environ: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int, 
         for end in ends:
             os.close(end)
         raise
-    os.close(down_read)
-    os.close(up_write)
-    return process, down_write, up_read
+    for end in theirs:
+        os.close(end)
+    return process, down_write, up_read, life_write

@@ -50,13 +50,13 @@ def clock_source(path: Path = CLOCK_SOURCE) -> str | None:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a control group allows this process: cores (None: no limit), bytes and what is free of them, and how often it was held
-    back so far.
+    """What its control groups allow this process: cores (None: no limit), bytes and what is free of them, and how often each group
+    that tells it was held back so far, always in the same order.
     """
 
     cores: float | None = None
     memory_bytes: int | None = None
-    throttled: int | None = None
+    throttled: tuple[int, ...] = ()
     memory_free_bytes: int | None = None
 
 
@@ -73,7 +73,7 @@ def limits(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> Limits:
             memory += _memory(folder)
     free = [left for _, left in memory if left is not None]
     return Limits(
-        min(cores, default=None), min((whole for whole, _ in memory), default=None), max(throttled, default=None),
+        min(cores, default=None), min((whole for whole, _ in memory), default=None), tuple(throttled),
         min(free, default=None),
     )  # fmt: skip
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
+import time
 from pathlib import Path
 
 from harness.errors import StoreError
@@ -12,6 +14,10 @@ from harness.errors import StoreError
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 MODE = 0o666
 """Less what the user's umask takes away: who may read and write a store is the user's to say."""
+
+
+LEFT_AFTER_S = 3600.0
+"""No file takes so long to write: a temporary one that is older was left by a writer that was killed."""
 
 
 def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -36,6 +42,16 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
             f"{path}: cannot be written: {problem.strerror}. Free some space or use --results DIR; "
             "runs.csv is whole, and the same command goes on where it stopped."
         ) from problem
+
+
+def left_over(folder: Path) -> list[Path]:
+    """Temporary files in a store's folder, and in those of it, whose writers were killed, on whichever machine that was."""
+    found = []
+    for path in (*folder.glob(".*"), *folder.glob("*/.*")):
+        with contextlib.suppress(OSError):  # a writer has just put it into its place
+            if re.search(r"\.\d+\.\d+$", path.name) and path.stat().st_mtime < time.time() - LEFT_AFTER_S:
+                found.append(path)
+    return sorted(found)
 
 
 def sync_folder(folder: Path) -> None:

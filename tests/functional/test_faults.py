@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
+import time
 
 import pytest
-from helpers import ENVIRON, HARNESS, TRAIN, counted, failed, rows_of, run_cli, says, shared, write
+from helpers import (
+    ENVIRON,
+    HARNESS,
+    TRAIN,
+    alive,
+    counted,
+    failed,
+    rows_of,
+    run_cli,
+    says,
+    shared,
+    wait_until,
+    write,
+)  # fmt: skip
 
 FAULTY = """\
 import os
@@ -121,6 +136,37 @@ def test_a_fault_that_takes_the_process(how, status, words, cli_inside, tmp_path
     rows = rows_of(tmp_path, "hard")
     assert [(row["status"], words in row["error"]) for row in failed(rows, how)] == [(status, True)] * 3
     assert len(counted(rows, "fine")) == 1
+
+
+def test_a_process_that_is_gone_is_not_waited_for(cli_inside, tmp_path):
+    """Though a child that it forked still holds the pipe of its answers; the child goes with it."""
+    source = """\
+    import os
+    import signal
+    import time
+    from pathlib import Path
+
+
+    def train(seed):
+        if not Path("child").exists():
+            child = os.fork()
+            if not child:
+                time.sleep(100)
+                os._exit(0)
+            Path("child").write_text(str(child))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0.9
+    """
+    write(tmp_path, "forks.py", textwrap.dedent(source))
+    began = time.monotonic()
+    says(cli_inside("run", "forks.py", "--seeds", 1, "--set", "timeout_s=60"), 0, "killed by signal 9")
+    assert time.monotonic() - began < 30
+    (lost,) = failed(rows_of(tmp_path, "forks"), "forks")
+    assert (lost["status"], "the process ended without an answer (killed by signal 9)" in lost["error"]) == (
+        "crashed",
+        True,
+    )
+    assert wait_until(lambda: not alive(int((tmp_path / "child").read_text())))
 
 
 def test_an_arm_that_only_fails_when_it_counts_is_given_up(cli_inside, tmp_path):

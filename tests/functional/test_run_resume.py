@@ -6,10 +6,13 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 from helpers import (
+    ENVIRON,
     SLOW,
     alive,
     children_of,
@@ -154,6 +157,34 @@ def test_ctrl_c(cli, slow, workers):
     assert {row["lane"] for row in rows} == {"exclusive" if workers == 1 else "shared"}
 
 
+STARTS_A_PROGRAM = """\
+import subprocess
+import time
+from pathlib import Path
+
+
+def train(seed):
+    Path("child").write_text(str(subprocess.Popen(["sleep", "97"]).pid))
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda end: end.name)
+def test_what_a_trainer_started_ends_with_the_driver(tmp_path, end):
+    """Also where the driver alone is asked to end, and where it can no longer tell anybody."""
+    write(tmp_path, "starts.py", STARTS_A_PROGRAM)
+    process = start_cli("run", "starts.py", "--seeds", 1, cwd=tmp_path)
+    child = tmp_path / "child"
+    assert wait_until(lambda: child.exists() and child.read_text())
+    pids = [int(child.read_text()), *children_of(process.pid)]
+    assert len(pids) == 2 and all(alive(pid) for pid in pids)
+    process.send_signal(end)
+    assert process.wait(timeout=20) == (130 if end == signal.SIGTERM else -end)
+    assert wait_until(lambda: not any(alive(pid) for pid in pids), 5)
+    noted = ledger_of(tmp_path, "starts")[-1]["event"] == "interrupted"
+    assert noted == ("interrupted" in (tmp_path / "output.txt").read_text()) == (end == signal.SIGTERM)
+
+
 def test_nothing_to_do_then_topped_up(cli_inside, slow):
     says(cli_inside("run", "slow.toml", "--seeds", 3), 0)
     first = runs_bytes(slow)
@@ -216,6 +247,28 @@ def test_rows_that_were_imported_stay_known_as_such_under_a_promise(cli_inside, 
     says(cli_inside("run", "slow.toml", "--seeds", 3, "--as", "there", "--set", "margin_pp=2"), 0)
     assert (described(slow, "there")["imported"], described(slow, "there")["margin_pp"]) == ("runs.csv", 2.0)
     says(cli_inside("verify", "there"), 0)
+
+
+def test_what_a_killed_writer_left_is_told_and_removed(cli_inside, slow):
+    """Once no writer can still be at it; what else begins with a dot is the user's."""
+    says(cli_inside("run", "slow.toml", "--seeds", 1), 0)
+    store = slow / "results/slow"
+    source = (
+        "import os, pathlib\nfrom harness.logger import ExperimentLogger\npathlib.Path.replace = lambda *_: os._exit(9)\n"
+        "with ExperimentLogger('slow') as logger:\n    logger.describe({})\n"
+    )
+    assert subprocess.run([sys.executable, "-c", source], cwd=slow, env=ENVIRON, check=False).returncode == 9
+    (left,) = store.glob(".experiment.json.*")
+    environment = left.rename(store / "environments/.e1.json.77.8")
+    fresh, own = write(store, ".experiment.json.1.2", ""), write(store, ".keep", "")
+    says(cli_inside("verify", "slow", "--no-rerun"), 0)
+    for path in (environment, own):
+        os.utime(path, (time.time() - 7200, time.time() - 7200))
+    done = cli_inside("verify", "slow", "--no-rerun")
+    assert done.returncode == 4 and "/.e1.json.77.8: was left by a writer that was killed" in done.stdout + done.stderr
+    says(cli_inside("run", "slow.toml", "--seeds", 2), 0)
+    assert not environment.exists() and fresh.exists() and own.exists()
+    assert {"environments/.e1.json.77.8"} == {f for entry in ledger_of(slow, "slow") for f in entry.get("files", ())}
 
 
 def test_one_arm_first_and_the_other_later(cli_inside, slow):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +117,16 @@ def test_each_trouble_of_a_device_has_its_remedy(change, name: str, state: str, 
     assert check.state == state and words in check.advice
 
 
+def test_a_device_that_is_not_used_is_no_worse_than_a_warning() -> None:
+    busy = replace(DEVICE, holders=(Holder(9, "python"),), throttle="hw_thermal_slowdown")
+    assert worst(list(gpu_checks((busy,), driver_files=True, used={0}))) == "bad"
+    for used in (set(), {1}):
+        checks = list(gpu_checks((busy,), driver_files=True, used=used))
+        assert worst(checks) == "warn"
+        assert "python (9)" in one(checks, "other processes").found
+        assert "CUDA_VISIBLE_DEVICES" in one(checks, "held back by").advice
+
+
 def test_what_is_set_on_a_device() -> None:
     def checks(**change):
         return states(gpu_checks((replace(DEVICE, gpu=replace(DEVICE.gpu, **change)),), driver_files=True))
@@ -139,7 +151,7 @@ def test_no_device_and_a_driver_that_is_silent() -> None:
         (GIB // 8, None, "bad"),
         (None, None, "unknown"),
         (8 * GIB, Limits(None, 2 * GIB), "ok"),
-        (8 * GIB, Limits(None, 2 * GIB, None, GIB // 2), "warn"),
+        (8 * GIB, Limits(None, 2 * GIB, (), GIB // 2), "warn"),
     ],
 )
 def test_memory(free: int | None, limit: Limits | None, state: str) -> None:
@@ -153,6 +165,15 @@ def test_the_disk_of_a_results_folder_that_is_not_there_yet(tmp_path: Path) -> N
     checks = list(disk_checks(tmp_path / "results" / "deep"))
     assert [check.name for check in checks] == ["disk", "file system", "flush of a row"]
     assert str(tmp_path) in checks[0].found and not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_a_disk_that_cannot_be_flushed_is_bad(tmp_path: Path, monkeypatch) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    check = one(disk_checks(tmp_path), "flush of a row")
+    assert check.state == "bad" and "Input/output error" in check.found
 
 
 def test_a_time_of_day_that_was_set_is_told() -> None:

@@ -48,20 +48,20 @@ FREE = {
 @pytest.mark.parametrize(
     ("files", "own", "expected"),
     [
-        (V2, "0::/pod/box\n", Limits(2.0, None, 7)),
-        (V2 | {"pod/memory.max": "4096", "pod/box/memory.max": "max"}, "0::/pod/box\n", Limits(2.0, 4096, 7)),
-        (V2, "0::/\n", Limits(None, None, None)),
-        (V1, "4:memory:/box\n3:cpu,cpuacct:/\n0::/\n", Limits(1.5, 1 << 30, None)),
+        (V2, "0::/pod/box\n", Limits(2.0, None, (7,))),
+        (V2 | {"pod/memory.max": "4096", "pod/box/memory.max": "max"}, "0::/pod/box\n", Limits(2.0, 4096, (7,))),
+        (V2, "0::/\n", Limits()),
+        (V1, "4:memory:/box\n3:cpu,cpuacct:/\n0::/\n", Limits(1.5, 1 << 30)),
         (FREE, "4:memory:/\n1:cpu:/\n", Limits()),
         (
             {"memory.max": "4096", "memory.current": "3000", "memory.stat": "anon 1\ninactive_file 500\n"},
             "0::/\n",
-            Limits(None, 4096, None, 1596),
+            Limits(None, 4096, (), 1596),
         ),
         (
             {"memory/memory.limit_in_bytes": "4096", "memory/memory.usage_in_bytes": "5000"},
             "3:memory:/\n",
-            Limits(None, 4096, None, 0),
+            Limits(None, 4096, (), 0),
         ),
         ({"cpu.max": "100000 0"}, "0::/\n", Limits()),
         ({}, "", Limits()),
@@ -147,3 +147,18 @@ def test_load_is_what_happened_between_two_looks(tmp_path: Path) -> None:
     assert load_between(first, last, without=frozenset((7, 10))).others == ()
     nothing = look(tmp_path / "empty")
     assert load_between(nothing, nothing).busy_cores is None
+
+
+def test_a_group_that_was_held_back_is_seen_below_one_that_was_so_more_often(tmp_path: Path) -> None:
+    from harness.app.doctoring import _held_back
+
+    def throttled(own: int) -> tuple[int, ...]:
+        put(tmp_path, {"cpu.stat": "nr_throttled 5000\n", "pod/cpu.stat": f"nr_throttled {own}\n"})
+        return limits(tmp_path, cgroup).throttled
+
+    cgroup = tmp_path / "own"
+    cgroup.write_text("0::/pod\n")
+    before, after = throttled(3), throttled(900)
+    (check,) = _held_back(before, after)
+    assert (check.state, check.value) == ("bad", 897)
+    assert not list(_held_back(after, after)) and not list(_held_back((), ()))

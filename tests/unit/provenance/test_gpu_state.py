@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pynvml
 import pytest
 from test_gpu import StandIn as Configured
 
+from harness.app import doctoring
 from harness.provenance import close, gpu_state
 from harness.provenance.gpu_state import Holder, gpu_states
 
@@ -64,3 +66,17 @@ def test_who_holds_a_device_is_unknown_only_where_neither_list_is_told() -> None
 
 def test_without_a_driver_there_are_none() -> None:
     assert gpu_states(nvml=StandIn(driver=False)) == ()
+
+
+@pytest.mark.parametrize(("visible", "states"), [("", {"warn"}), ("1", {"bad", "warn"}), (None, {"bad"})])
+def test_the_doctor_minds_the_devices_that_runs_may_use(tmp_path: Path, monkeypatch, visible, states) -> None:
+    """All three are held by others."""
+    monkeypatch.setitem(sys.modules, "pynvml", StandIn())
+    monkeypatch.setattr(doctoring, "WATCH_S", 0.01)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    close()
+    checks = [one for one in doctoring._machine(tmp_path) if one.name == "other processes"]
+    assert len(checks) == 3 and {one.state for one in checks} == states
+    assert visible != "1" or checks[1].state == "bad"
