@@ -240,7 +240,7 @@ def _differences(c: Comparison) -> Section:
     grid = Grid(("arm", *(name or "~" for name in header[1:])), tuple(rows), texts=(0,))
     says = (
         ["`~` stands where “no difference” lies within the 95 % limits: the data show neither a gain nor a loss there."]
-        if c.comparisons
+        if any("~" in cell for row in rows for cell in row[1:])
         else []
     )
     says += [plain(line) for line in (*luck_lines(c), *excluded_lines(c), *not_run_lines(c.not_run))]
