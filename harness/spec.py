@@ -129,7 +129,7 @@ def find(name: str, given: Path | None) -> Path:
         if file is not None:
             raise SpecError(f"Unknown experiment {name!r}, but there is a file {file!r}: name it with its ending.")
         raise SpecError(
-            f"Unknown experiment {name!r}. {nearest(name, known)} `harness list` shows all of them; "
+            f"Unknown experiment {name!r}. {nearest(name, (*known, *_files_here()))} `harness list` shows all of them; "
             "a path to a TOML or YAML file, or your own train.py, works too."
         )
     return known[name]
@@ -305,6 +305,10 @@ def _laid_over(below: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     """The scalars of a layer over those below it. `alpha` and `record` both state the error rate: the nearest word holds."""
     silent = {"record"} if "alpha" in own else {"alpha"} if own.get("record") else set[str]()
     return {k: v for k, v in below.items() if k not in silent} | dict(own)
+
+
+def _files_here() -> list[str]:
+    return [path.name for path in Path().iterdir() if path.suffix in SUFFIXES and not _is_gate_file(path)]
 
 
 def _parent(

@@ -185,7 +185,7 @@ def _difference(name: str, gaps: Gaps) -> str:
     variance = gaps.spread / (gaps.n - 1) if gaps.n > 1 else None
     shown = t_mixture_of(Moments(gaps.n, gaps.mean, variance), c2=tuned_c2(TUNED_FOR))
     limits = "; looking is allowed at any time" if shown.low is not None else f"; no limits yet at {gaps.n} blocks"
-    return f"{name} {pp_interval(shown)} to the control{limits}"
+    return f"{name} {pp_interval(shown)} to the control, block by block{limits}"
 
 
 def _time(seconds: float) -> str:

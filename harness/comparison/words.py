@@ -252,7 +252,9 @@ def _blocking(pair: Pair, judged: Judged) -> str:
         return named
     if judged.more_runs is None:
         return f"{named}; the estimate cannot be told from no effect yet, so no number of runs can be promised"
-    return f"{named}; about {judged.more_runs} more runs would decide it{_or_fresh(pair, judged)}"
+    time = any(name.startswith("time") for name in undecided) and pair.blocks.n > pair.blocks.invocations
+    cheaper = "; for time process starts count more than seeds (`harness plan` weighs them)" if time else ""
+    return f"{named}; about {judged.more_runs} more runs an arm would decide it{_or_fresh(pair, judged)}{cheaper}"
 
 
 def _or_fresh(pair: Pair, judged: Judged) -> str:

@@ -211,7 +211,12 @@ def _arms(c: Comparison, stores: Sequence[StoreFacts]) -> Section:
     if base["config"]:
         cells = tuple((plain(key, 80), plain(value, 200)) for key, value in base["config"].items())
         grids.append(
-            Grid(("key", "value"), cells, texts=(0, 1), fold=f"The {len(cells)} settings of {name_of(c.control.name)}")
+            Grid(
+                ("key", "value"),
+                cells,
+                texts=(0, 1),
+                fold=f"The {counted(len(cells), 'setting')} of {name_of(c.control.name)}",
+            )
         )
     return Section("arms", "Arms", grids=tuple(grids))
 

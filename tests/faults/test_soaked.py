@@ -10,7 +10,7 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks.soak import Growth, Samples, growth, slopes, soak
+from benchmarks.soak import Growth, growth, slopes
 from harness.cli.progress import MOST_DIFFERENCES, Display
 
 MOST_DRIVER_KIB, MOST_WORKER_KIB = 1000, 100
@@ -18,29 +18,36 @@ MOST_DRIVER_KIB, MOST_WORKER_KIB = 1000, 100
 LEAKS = "KEPT = []\n\n\ndef train(seed):\n    KEPT.append(b'x' * 10_000)\n    return 1, 2\n"
 
 
+LEAKING = """
+kept, take = [], Samples.take
+def keeps(self, finished):
+    kept.append(b"x" * (10_000 + len(kept)))
+    take(self, finished)
+Samples.take = keeps
+"""
+
+
+def soaked(folder, train=None, before=""):
+    """A soak of 2,000 runs in a process of its own: in a test's, what nobody uses any more is collected late."""
+    arguments = "2000, Path(sys.argv[1])" + ("" if train is None else f", {train!r}")
+    program = f"import dataclasses, json\nfrom benchmarks.soak import *\n{before}\nprint(json.dumps(dataclasses.asdict(soak({arguments}))))"
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
 @pytest.mark.slow
 def test_2000_runs_leave_no_file_open_and_little_memory(tmp_path):
-    """In a process of its own: in a test's, what nobody uses any more is collected late."""
-    soaked = "from benchmarks.soak import *; print(json.dumps(dataclasses.asdict(soak(2000, Path(sys.argv[1])))))"
-    command = [sys.executable, "-c", f"import dataclasses, json; {soaked}", str(tmp_path)]
-    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    found = soaked(tmp_path)
     assert found["stored"] == 2000
     assert (found["files"]["high"], found["worker_files"]["high"]) == (0.0, 0.0)
     assert found["memory"]["high"] < MOST_DRIVER_KIB and found["worker_memory"]["high"] < MOST_WORKER_KIB
 
 
 @pytest.mark.slow
-def test_10_kb_that_are_kept_of_every_run_are_seen(tmp_path, capsys, monkeypatch):
+def test_10_kb_that_are_kept_of_every_run_are_seen(tmp_path):
     """In the worker by its trainer, in the driver by what counts its runs."""
-    kept, take = [], Samples.take
-
-    def keeps(self, finished):
-        kept.append(b"x" * (10_000 + len(kept)))
-        take(self, finished)
-
-    monkeypatch.setattr(Samples, "take", keeps)
-    soaked = soak(2000, tmp_path, LEAKS)
-    assert soaked.memory.low > MOST_DRIVER_KIB and soaked.worker_memory.low > MOST_WORKER_KIB
+    found = soaked(tmp_path, LEAKS, LEAKING)
+    assert found["memory"]["low"] > MOST_DRIVER_KIB and found["worker_memory"]["low"] > MOST_WORKER_KIB
 
 
 def test_a_growth_is_seen():
