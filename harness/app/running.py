@@ -224,14 +224,16 @@ def _renamed(experiment: Experiment, name: str) -> Experiment:
 
 
 def _merged_description(store: Store, experiment: Experiment) -> dict[str, Any]:
-    """The new description, with the arms that the store has and this campaign did not ask for, and the plan of its ladder."""
+    """The new description, with the arms that the store has, or lists as not run, and this campaign did not ask for, and the plan of its
+    ladder."""
     new = {k: v for k, v in store.experiment.items() if k == "ladder"} | _renamed(experiment, store.name).as_dict()
     for arm in new["arms"]:
         arm["trainer"] = _portable(arm["trainer"])
     names = {arm["name"] for arm in new["arms"]}
     new["arms"] += [arm for arm in store.arms() if arm.get("name") not in names]
     there = {arm.get("name") for arm in new["arms"]}
-    new["not_run"] = [arm for arm in new.get("not_run", []) if arm["name"] not in there]  # another machine ran it
+    listed = {arm["name"]: arm for arm in (*(store.experiment.get("not_run") or ()), *new.get("not_run", []))}
+    new["not_run"] = [arm for name, arm in listed.items() if name not in there]  # another machine ran it
     return new if new["not_run"] else {key: value for key, value in new.items() if key != "not_run"}
 
 

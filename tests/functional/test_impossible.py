@@ -64,6 +64,12 @@ def test_skipped_arms_are_listed_with_their_reason_wherever_the_experiment_is_to
     assert "Nothing to do" in again.stdout and TOLD in " ".join(again.stdout.split())
 
 
+def test_a_later_stage_of_some_arms_keeps_the_list(cli, arms):
+    says(cli("run", "arms.toml", "--skip-impossible", "-q"), 0)
+    says(cli("run", "arms.toml", "--skip-impossible", "--stage", "confirm", "--arm", "longer", "-q"), 0)
+    assert TOLD in " ".join(cli("compare", "arms").stdout.split())
+
+
 def test_the_file_can_say_it_and_a_better_machine_runs_what_was_left_out(cli, arms):
     write(arms, "arms.toml", ARMS.replace("seeds = 3", "seeds = 3\nskip_impossible = true"))
     says(cli("run", "arms.toml", "-q"), 0)
