@@ -21,7 +21,7 @@ LEAKS = "KEPT = []\n\n\ndef train(seed):\n    KEPT.append(b'x' * 10_000)\n    re
 LEAKING = """
 kept, take = [], Samples.take
 def keeps(self, finished):
-    kept.append(b"x" * (10_000 + len(kept)))
+    kept.append(b"x" * (100_000 + len(kept)))
     take(self, finished)
 Samples.take = keeps
 """
@@ -44,8 +44,8 @@ def test_2000_runs_leave_no_file_open_and_little_memory(tmp_path):
 
 
 @pytest.mark.slow
-def test_10_kb_that_are_kept_of_every_run_are_seen(tmp_path):
-    """In the worker by its trainer, in the driver by what counts its runs."""
+def test_what_is_kept_of_every_run_is_seen(tmp_path):
+    """10 kB in the worker by its trainer, 100 kB in the driver by what counts its runs: on a busy machine its memory wanders."""
     found = soaked(tmp_path, LEAKS, LEAKING)
     assert found["memory"]["low"] > MOST_DRIVER_KIB and found["worker_memory"]["low"] > MOST_WORKER_KIB
 
